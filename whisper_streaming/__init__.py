@@ -1,0 +1,1 @@
+"""Live transcription of many audio streams over WebSockets."""

@@ -1,0 +1,93 @@
+"""What every backend promises."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from whisper_streaming.core.hypothesis import DecodeRequest, Hypothesis
+
+
+@dataclass(frozen=True, slots=True)
+class StreamingProfile:
+    """How a model likes to be streamed. Tuned values belong to a model, not to the code.
+
+    The defaults are the careful ones for stock Whisper weights, which lose accuracy in
+    windows of a few seconds; a model folder may bring its own in ``streaming.json``.
+
+    Attributes:
+        window_buckets_s: Lengths a window is padded to, ascending. All windows of one batch
+            have the same length.
+        max_window_s: Longest window that is asked for; a full one is committed by force.
+        trim_window_s: Window length past which committed words move to the prompt.
+        keep_words: Committed words that stay in a trimmed window as left context.
+        max_prompt_tokens: Bound on the context before the window.
+        word_time_offset_s: What has to be added to the model's attention times.
+    """
+
+    window_buckets_s: tuple[float, ...] = (10.0, 15.0, 20.0, 30.0)
+    max_window_s: float = 28.0
+    trim_window_s: float = 12.0
+    keep_words: int = 4
+    max_prompt_tokens: int = 64
+    word_time_offset_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """One loaded model.
+
+    Attributes:
+        name: As the operator asked for it.
+        languages: Codes the model understands; ``("en",)`` for an English-only model.
+        is_multilingual: Whether it detects languages and translates.
+        profile: How it likes to be streamed.
+    """
+
+    name: str
+    languages: tuple[str, ...]
+    is_multilingual: bool
+    profile: StreamingProfile
+
+
+@dataclass(frozen=True, slots=True)
+class BackendInfo:
+    """What a backend is.
+
+    Attributes:
+        engine: Its true name, e.g. ``"faster_whisper"``.
+        models: The loaded models; the first is the default.
+        workers: How many threads may call ``decode_batch`` at the same time.
+        max_batch: Windows per call beyond which a batch gains nothing.
+    """
+
+    engine: str
+    models: tuple[ModelInfo, ...]
+    workers: int
+    max_batch: int
+
+    def model(self, name: str | None) -> ModelInfo:
+        """The loaded model called ``name``, or the default one."""
+        return next((model for model in self.models if model.name == name), self.models[0])
+
+
+class Backend(Protocol):
+    """Runs models. Blocking; the scheduler is its only caller.
+
+    ``decode_batch`` is called from as many threads at once as ``info.workers`` says. Results
+    come in request order, one for each request. No state is kept between calls. The hypothesis
+    holds only what follows the request's prefix, with times on the session's audio clock.
+    Only ``DecodeError`` is raised, and it says nothing about which request was to blame.
+    """
+
+    @property
+    def info(self) -> BackendInfo: ...
+
+    def warm_up(self) -> None:
+        """Do a real decode on each worker; a ``ModelLoadError`` stops the server."""
+
+    def batch_key(self, request: DecodeRequest) -> Hashable:
+        """Requests with equal keys may be decoded in one batch."""
+
+    def decode_batch(self, requests: Sequence[DecodeRequest]) -> list[Hypothesis]: ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,1 @@
+"""Everything between a session's request and a backend."""

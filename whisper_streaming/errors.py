@@ -1,0 +1,182 @@
+"""All errors of the package, in one tree.
+
+WhisperStreamingError            .public_reason  .close_code  .retryable
+├── ConfigurationError           bad settings                         exit status 2
+├── ProtocolError                the peer broke the protocol          1002
+│   ├── InvalidMessage           not JSON, or fields missing          1007
+│   ├── UnsupportedAudio         unknown format or impossible samples 1003
+│   └── Unauthorized             wrong or missing token               1008
+├── CapacityError                we are full                          1013, retryable
+│   ├── ServerFull               .retry_after_s
+│   ├── SessionOverrun           .lag_s
+│   └── SlowConsumer             the peer does not read               1008
+├── BackendError                 the model side failed                1011
+│   ├── ModelLoadError           startup only                         exit status 1
+│   ├── DecodeError              one request, after one retry
+│   └── DecodeTimeout            the backend hangs
+├── SessionStateError            a call in the wrong state: our bug   1011
+├── MediaError                   a recording that cannot be opened or decoded
+└── ClientError                  what a client program can catch
+    ├── AudioSourceError         no microphone, no such file, not audio
+    ├── ServerRefused            .reason  .retry_after_s
+    └── ConnectionLost           .reason
+
+``str(error)`` is for the operator's log and for exceptions raised to a client
+program; ``public_reason`` is what a remote peer may read. Details of a backend
+failure never travel to a peer.
+"""
+
+from typing import ClassVar
+
+
+class WhisperStreamingError(Exception):
+    """Base of every error this package raises on purpose."""
+
+    close_code: ClassVar[int] = 1011
+    retryable: ClassVar[bool] = False
+    exit_status: ClassVar[int] = 1
+
+    @property
+    def public_reason(self) -> str:
+        """Text that is safe to send to a remote peer."""
+        return "internal error"
+
+
+class ConfigurationError(WhisperStreamingError):
+    """A setting is missing, unknown or contradicts another one."""
+
+    exit_status = 2
+
+    @property
+    def public_reason(self) -> str:
+        return "the server is misconfigured"
+
+
+class ProtocolError(WhisperStreamingError):
+    """The peer broke the protocol; its message says how, in plain words."""
+
+    close_code = 1002
+
+    @property
+    def public_reason(self) -> str:
+        return str(self)
+
+
+class InvalidMessage(ProtocolError):
+    """A message is no JSON, or a field is missing or has a wrong type or value."""
+
+    close_code = 1007
+
+
+class UnsupportedAudio(ProtocolError):
+    """The audio is in an unknown format, or its samples cannot be audio."""
+
+    close_code = 1003
+
+
+class Unauthorized(ProtocolError):
+    """The token is wrong or missing."""
+
+    close_code = 1008
+
+
+class CapacityError(WhisperStreamingError):
+    """The server cannot take this work now."""
+
+    close_code = 1013
+    retryable = True
+
+    @property
+    def public_reason(self) -> str:
+        return str(self)
+
+
+class ServerFull(CapacityError):
+    """Every place is taken; ``retry_after_s`` estimates when one is free."""
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(f"the server is full, try again in {retry_after_s:.0f} s")
+        self.retry_after_s = retry_after_s
+
+
+class SessionOverrun(CapacityError):
+    """The session's audio cannot be decoded in time; ``lag_s`` seconds wait."""
+
+    def __init__(self, lag_s: float) -> None:
+        super().__init__(f"{lag_s:.0f} s of audio wait to be decoded and none was for too long")
+        self.lag_s = lag_s
+
+
+class SlowConsumer(CapacityError):
+    """The peer does not read what it is sent."""
+
+    close_code = 1008
+    retryable = False
+
+
+class BackendError(WhisperStreamingError):
+    """The model side failed."""
+
+    @property
+    def public_reason(self) -> str:
+        return "the transcription model failed"
+
+
+class ModelLoadError(BackendError):
+    """A model cannot be had or loaded; the message says what was tried and what to do."""
+
+
+class DecodeError(BackendError):
+    """One request could not be decoded."""
+
+
+class DecodeTimeout(BackendError):
+    """The backend did not answer in time."""
+
+    @property
+    def public_reason(self) -> str:
+        return "the transcription model did not answer in time"
+
+
+class SessionStateError(WhisperStreamingError):
+    """A session was called in a state that does not allow the call: our bug."""
+
+
+class MediaError(WhisperStreamingError):
+    """A recording cannot be opened or decoded."""
+
+    close_code = 1003
+
+    @property
+    def public_reason(self) -> str:
+        return str(self)
+
+
+class ClientError(WhisperStreamingError):
+    """Base of what the client library raises."""
+
+
+class AudioSourceError(ClientError):
+    """The audio source cannot be used: no microphone, no such file, not audio."""
+
+
+class ServerRefused(ClientError):
+    """The server did not take the session.
+
+    Attributes:
+        reason: What the server said.
+        retry_after_s: Its estimate of when to try again; None if it gave none.
+    """
+
+    def __init__(self, reason: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after_s = retry_after_s
+
+
+class ConnectionLost(ClientError):
+    """The connection could not be opened, or broke before the transcript was complete."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason

@@ -1,0 +1,1 @@
+"""Codecs: wire messages to commands, events to wire messages. No I/O."""

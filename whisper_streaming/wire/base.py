@@ -1,0 +1,110 @@
+"""What every server codec promises, and the commands it gives."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from whisper_streaming.core.audio import FloatArray
+from whisper_streaming.core.events import Event
+from whisper_streaming.errors import WhisperStreamingError
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """The client's wishes. None means: the server's setting.
+
+    Attributes:
+        uid: The client's name for the session.
+        language: Whisper language code; None together with ``detect_language`` false is the
+            server's setting.
+        detect_language: The client asked for detection.
+        task: ``"transcribe"`` or ``"translate"``.
+        model: A name that need not be loaded.
+        use_vad: Whether audio without speech may be withheld from decoding.
+        prompt: Text that precedes the session.
+        hotwords: Words to favour.
+        max_connection_time_s: Can only shorten the session.
+    """
+
+    uid: str
+    language: str | None = None
+    detect_language: bool = False
+    task: str | None = None
+    model: str | None = None
+    use_vad: bool | None = None
+    prompt: str = ""
+    hotwords: str = ""
+    max_connection_time_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Audio:
+    """The next samples: float32, shape (n,), mono, 16 kHz, in [-1, 1]; never empty."""
+
+    samples: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfAudio:
+    """No audio will follow; may come more than once."""
+
+
+Command = Configure | Audio | EndOfAudio
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """What a server tells a client it takes.
+
+    Attributes:
+        engine: The backend's true name.
+        model: Name of the model that serves the session.
+        notice: Something the user should read, e.g. that another model was asked for.
+    """
+
+    engine: str
+    model: str
+    notice: str | None = None
+
+
+class ServerCodec(Protocol):
+    """One connection's translation between a wire protocol and commands and events.
+
+    Keeps the wire state (what was sent, odd bytes), nothing of the transcription.
+    """
+
+    def open(self) -> list[Command]:
+        """Commands that need no message: a protocol without an options message configures here."""
+        ...
+
+    def receive(self, message: str | bytes) -> list[Command]:
+        """Translate a message.
+
+        Raises:
+            ProtocolError: In words for the client's author.
+        """
+        ...
+
+    def welcome(self, welcome: Welcome) -> list[str]:
+        """Messages that accept the session."""
+        ...
+
+    def refuse_full(self, retry_after_s: float) -> list[str]:
+        """Messages that refuse the session because the server is full."""
+        ...
+
+    def encode(self, events: Sequence[Event]) -> list[str]:
+        """Translate events. Never drops a committed word."""
+        ...
+
+    def fail(self, error: WhisperStreamingError) -> list[str]:
+        """Messages that say what went wrong before the connection closes."""
+        ...
+
+    def overtime(self) -> list[str]:
+        """Messages that say the session's time is over; all words were sent before."""
+        ...
+
+    def farewell(self, decode_s: float) -> list[str]:
+        """Last messages of a session that ended well; ``decode_s`` is its model time."""
+        ...

@@ -1,0 +1,297 @@
+"""The messages of the WhisperLive protocol, as both sides need them.
+
+Plain JSON text frames and binary audio frames. Extra keys are harmless on both sides
+(stock clients and servers ignore them), so everything of ours beyond WhisperLive is an
+extra key or is sent only to a client that asked for it by an option of its own:
+
+- ``numeric_times``: times are numbers instead of strings with three decimals;
+- ``summary``: one ``SESSION_SUMMARY`` message before the socket closes, and an empty
+  ``segments`` list where a shown partial is withdrawn and nothing else is open.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from whisper_streaming.errors import InvalidMessage
+
+END_OF_AUDIO: Final = "END_OF_AUDIO"
+SERVER_READY: Final = "SERVER_READY"
+DISCONNECT: Final = "DISCONNECT"
+SESSION_SUMMARY: Final = "SESSION_SUMMARY"
+
+AudioFormat = Literal["float32", "int16", "uint8"]
+
+
+class Options(BaseModel):
+    """The first message of a client. Only ``uid`` is required; the server chooses the rest.
+
+    ``same_output_threshold``, ``clip_audio``, ``max_clients`` and ``no_speech_thresh`` belong to
+    WhisperLive's algorithm or to its server; they are accepted and have no effect here.
+    """
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+    uid: str = Field(min_length=1, max_length=256)
+    language: str | None = None
+    task: Literal["transcribe", "translate"] | None = None
+    model: str | None = Field(default=None, max_length=256)
+    use_vad: bool | None = None
+    audio_format: AudioFormat = "float32"
+    send_last_n_segments: int = Field(default=10, ge=0, le=10_000)
+    initial_prompt: str | None = Field(default=None, max_length=10_000)
+    hotwords: str | None = Field(default=None, max_length=10_000)
+    word_timestamps: bool = False
+    max_connection_time: float | None = Field(default=None, gt=0)
+    numeric_times: bool = False
+    summary: bool = False
+
+    @property
+    def wants_detection(self) -> bool:
+        """Whether the client asked for language detection with an explicit ``null``."""
+        return "language" in self.model_fields_set and self.language is None
+
+
+def parse_options(message: str) -> Options:
+    """Read the options message.
+
+    Raises:
+        InvalidMessage: In words that tell the client's author what to send instead.
+    """
+    fields = _parse_object(message, "the first message must be a JSON object with the options")
+    try:
+        return Options.model_validate(fields)
+    except ValidationError as exc:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in error['loc'])}: {error['msg']}"
+            for error in exc.errors(include_url=False, include_input=False)
+        )
+        raise InvalidMessage(f"bad options: {problems}") from exc
+
+
+def peek_uid(message: str | bytes) -> str | None:
+    """The ``uid`` of a message that may be broken otherwise, so that an error can name it."""
+    try:
+        fields = json.loads(message)
+    except (ValueError, RecursionError):
+        return None
+    uid = fields.get("uid") if isinstance(fields, dict) else None
+    return uid[:256] if isinstance(uid, str) else None
+
+
+@dataclass(frozen=True, slots=True)
+class WireWord:
+    """A word of a segment, times in seconds; ``word`` keeps its leading space."""
+
+    word: str
+    start: float
+    end: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class WireSegment:
+    """One caption as the client sees it.
+
+    Attributes:
+        start: Seconds since the first sample of the connection.
+        end: Seconds since the first sample of the connection.
+        text: With its leading space.
+        completed: Completed segments never change; at most one open one follows them.
+        committed_text: Leading part of an open segment's text that will not change any more;
+            None where the server does not say (a stock WhisperLive server).
+        words: Empty unless asked for with ``word_timestamps``.
+        speaker: Label of the speaker, if the server tells.
+    """
+
+    start: float
+    end: float
+    text: str
+    completed: bool
+    committed_text: str | None = None
+    words: tuple[WireWord, ...] = ()
+    speaker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The server took the session."""
+
+    backend: str
+    engine: str | None
+    model: str | None
+    notice: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The server is full; try again in ``minutes``."""
+
+    minutes: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The server ends the session because of an error."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the user should know; the session goes on.
+
+    ``gap_start`` and ``gap_end`` are set when audio could not be decoded.
+    """
+
+    message: str
+    gap_start: float | None = None
+    gap_end: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """The detected language."""
+
+    language: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """The newest completed segments and at most one open one, which is last."""
+
+    segments: tuple[WireSegment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """The session's time is over; final words were sent before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Where every received sample went; ``received == decoded + silence + gap``.
+
+    Attributes:
+        received: Samples the server received.
+        decoded: Samples that were in a successful decode.
+        silence: Samples without speech that nobody had to decode.
+        gap: Samples that were lost, each reported in a warning before.
+        decode_s: Seconds of model time spent on the session.
+    """
+
+    received: int
+    decoded: int
+    silence: int
+    gap: int
+    decode_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A message this client does not know; newer servers may send such."""
+
+
+ServerMessage = (
+    Ready | Wait | Failure | Notice | Language | Segments | Disconnect | Summary | Unknown
+)
+
+
+def parse_server_message(message: str) -> ServerMessage:
+    """Read a message of a WhisperLive server, ours or a stock one.
+
+    Raises:
+        InvalidMessage: If it is no JSON object, or a known message without its fields.
+    """
+    fields = _parse_object(message, "the server's message is not a JSON object")
+    try:
+        return _interpret(fields)
+    except (KeyError, TypeError, ValueError) as exc:
+        raise InvalidMessage(f"bad message from the server: {exc!r}") from exc
+
+
+def _interpret(fields: dict[str, Any]) -> ServerMessage:
+    # The order is that of the stock client: status, message, language, segments.
+    if "status" in fields:
+        return _interpret_status(fields)
+    match fields.get("message"):
+        case "SERVER_READY":
+            return Ready(
+                backend=str(fields.get("backend", "")),
+                engine=fields.get("engine"),
+                model=fields.get("model"),
+                notice=fields.get("notice"),
+            )
+        case "DISCONNECT":
+            return Disconnect()
+        case "SESSION_SUMMARY":
+            return Summary(
+                received=int(fields["received"]),
+                decoded=int(fields["decoded"]),
+                silence=int(fields["silence"]),
+                gap=int(fields["gap"]),
+                decode_s=float(fields["decode_s"]),
+            )
+    if "language" in fields:
+        return Language(str(fields["language"]), float(fields.get("language_prob") or 0.0))
+    if "segments" in fields:
+        return Segments(tuple(_segment(segment) for segment in fields["segments"]))
+    return Unknown()
+
+
+def _interpret_status(fields: dict[str, Any]) -> ServerMessage:
+    match fields["status"]:
+        case "WAIT":
+            return Wait(minutes=float(fields["message"]))
+        case "ERROR":
+            return Failure(str(fields["message"]))
+        case "WARNING":
+            gap = fields.get("gap") or {}
+            return Notice(str(fields["message"]), gap.get("start"), gap.get("end"))
+    return Unknown()
+
+
+def _segment(fields: dict[str, Any]) -> WireSegment:
+    return WireSegment(
+        start=float(fields["start"]),
+        end=float(fields["end"]),
+        text=str(fields["text"]),
+        completed=bool(fields.get("completed", False)),
+        committed_text=fields.get("committed_text"),
+        words=tuple(
+            WireWord(
+                word=str(word["word"]),
+                start=float(word["start"]),
+                end=float(word["end"]),
+                probability=float(word.get("probability", 1.0)),
+            )
+            for word in fields.get("words") or ()
+        ),
+        speaker=fields.get("speaker"),
+    )
+
+
+def _parse_object(message: str, complaint: str) -> dict[str, Any]:
+    try:
+        fields = json.loads(message)
+    except (ValueError, RecursionError) as exc:
+        raise InvalidMessage(f"{complaint}, but it is not JSON") from exc
+    if not isinstance(fields, dict):
+        raise InvalidMessage(f"{complaint}, but it is a JSON {_json_type(fields)}")
+    return fields
+
+
+def _json_type(value: object) -> str:
+    match value:
+        case list():
+            return "list"
+        case str():
+            return "string"
+        case None:
+            return "null"
+        case bool():
+            return "boolean"
+    return "number"
