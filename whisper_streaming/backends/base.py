@@ -4,7 +4,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from whisper_streaming.core.hypothesis import DecodeRequest, Hypothesis
+from whisper_streaming.core.hypothesis import DecodeRequest, Hypothesis, WindowRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,17 +17,13 @@ class StreamingProfile:
     Attributes:
         window_buckets_s: Lengths a window is padded to, ascending. All windows of one batch
             have the same length.
-        max_window_s: Longest window that is asked for; a full one is committed by force.
-        trim_window_s: Window length past which committed words move to the prompt.
-        keep_words: Committed words that stay in a trimmed window as left context.
+        window: How sessions cut their windows for this model.
         max_prompt_tokens: Bound on the context before the window.
         word_time_offset_s: What has to be added to the model's attention times.
     """
 
     window_buckets_s: tuple[float, ...] = (10.0, 15.0, 20.0, 30.0)
-    max_window_s: float = 28.0
-    trim_window_s: float = 12.0
-    keep_words: int = 4
+    window: WindowRules = WindowRules()
     max_prompt_tokens: int = 64
     word_time_offset_s: float = 0.0
 

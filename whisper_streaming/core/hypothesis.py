@@ -54,6 +54,21 @@ class DecodeOptions:
     hotwords: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class WindowRules:
+    """How a session cuts its windows; a matter of the model.
+
+    Attributes:
+        max_window_s: Longest window; a full one is committed by force.
+        trim_window_s: Window length past which committed words move to the prompt.
+        keep_words: Committed words that stay in a trimmed window as left context.
+    """
+
+    max_window_s: float = 28.0
+    trim_window_s: float = 12.0
+    keep_words: int = 4
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodeRequest:
     """One window to decode. Carries everything; a decoder keeps no session state.

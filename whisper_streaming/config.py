@@ -1,0 +1,275 @@
+"""All settings of the server, and where they come from.
+
+Precedence, lowest first: defaults, TOML file, environment, command-line flags. Unknown keys
+are errors everywhere, because a misspelt setting that does nothing is worse than a refusal.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from whisper_streaming.errors import ConfigurationError
+
+ENV_PREFIX: Final = "WHISPER_STREAMING__"
+
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class Settings(BaseModel):
+    """Base of every group of settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class BackendSettings(Settings):
+    """Which model runs, and on what."""
+
+    kind: Literal["faster_whisper", "scripted"] = Field(
+        default="faster_whisper",
+        description="Transcription backend: `faster_whisper` (CTranslate2), or `scripted`, which "
+        "hears only what tests and load tests encode in the audio.",
+    )
+    models: tuple[str, ...] = Field(
+        default=(),
+        description="Models to load: `demo` (embedded), a faster-whisper name (`tiny` ... "
+        "`large-v3`, `turbo`, `distil-*`), a hub id, or a CTranslate2 folder. The first serves "
+        "clients that ask for none of them. Empty: `small` if it can be had, else `demo`.",
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="Where models run; `auto` takes a usable GPU, else the CPU."
+    )
+    compute_type: str = Field(
+        default="default",
+        description="CTranslate2 compute type, e.g. `int8`, `float16`; `default` is int8 on a "
+        "CPU and float16 on a GPU.",
+    )
+    threads: int = Field(
+        default=0, ge=0, description="CPU threads for decoding, all workers together; 0: all cores."
+    )
+    workers: int = Field(
+        default=0,
+        ge=0,
+        description="Decodes that run side by side; 0 chooses by the size of the model.",
+    )
+    beam_size: int = Field(
+        default=1,
+        ge=1,
+        le=16,
+        description="Beam of the last decode of an utterance; partial results are always greedy.",
+    )
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _split_models(cls, value: object) -> object:
+        """One string names several models, separated by commas (environment variables)."""
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+
+class VadSettings(Settings):
+    """When there is speech."""
+
+    enabled: bool = Field(
+        default=True,
+        description="Default of sessions that do not say `use_vad`. Off: all audio is decoded, "
+        "and utterances end by energy.",
+    )
+    threshold: Probability = Field(
+        default=0.5, description="Speech starts at this speech probability."
+    )
+    release: Probability = Field(
+        default=0.35, description="Speech goes on down to this speech probability."
+    )
+    min_speech_s: Seconds = Field(
+        default=0.064, description="Speech shorter than this is taken for a click."
+    )
+    pre_roll_s: Seconds = Field(
+        default=0.4, description="Audio before the detected start that is decoded too."
+    )
+
+    @model_validator(mode="after")
+    def _check_order(self) -> "VadSettings":
+        if self.release > self.threshold:
+            raise ValueError("release must not be above threshold")
+        return self
+
+
+class EndpointSettings(Settings):
+    """When an utterance ends."""
+
+    silence_s: PositiveSeconds = Field(
+        default=0.5, description="Silence after speech that ends the utterance."
+    )
+    idle_flush_s: PositiveSeconds = Field(
+        default=2.0,
+        description="With no audio message for so long, the open utterance is ended and flushed.",
+    )
+
+
+class PolicySettings(Settings):
+    """When words become final."""
+
+    kind: Literal["local_agreement"] = Field(
+        default="local_agreement",
+        description="Commit policy: `local_agreement` commits what consecutive hypotheses share.",
+    )
+    agreement: int = Field(
+        default=2, ge=2, le=5, description="How many consecutive hypotheses must agree."
+    )
+    min_chunk_s: PositiveSeconds = Field(
+        default=0.3, description="New audio that is worth another decode of an open utterance."
+    )
+    language_min_speech_s: Seconds = Field(
+        default=2.0,
+        description="Speech heard before a detected language is kept for the session.",
+    )
+    language_min_probability: Probability = Field(
+        default=0.5, description="Certainty needed to keep a detected language for the session."
+    )
+
+
+class SegmentSettings(Settings):
+    """How committed words become captions."""
+
+    segment_max_s: PositiveSeconds = Field(
+        default=6.0, description="A segment is completed so long after it began, at a word end."
+    )
+    pause_s: PositiveSeconds = Field(
+        default=0.8, description="A pause between two words that completes a segment."
+    )
+
+
+class LimitSettings(Settings):
+    """What a client may cost."""
+
+    max_clients: int = Field(default=4, ge=1, description="Sessions at the same time.")
+    max_connection_time_s: PositiveSeconds = Field(
+        default=600.0, description="Longest session in seconds of wall clock, idle or not."
+    )
+    options_timeout_s: PositiveSeconds = Field(
+        default=10.0, description="A client must have sent its options so soon after connecting."
+    )
+    max_message_bytes: int = Field(
+        default=2**20, ge=1024, description="Largest message a client may send."
+    )
+    max_backlog_s: PositiveSeconds = Field(
+        default=660.0,
+        description="Received audio that may wait to be decoded, per session; beyond it the "
+        "server stops reading, so that the sender slows down.",
+    )
+    max_stall_s: PositiveSeconds = Field(
+        default=60.0,
+        description="A session whose full backlog does not move for so long is ended.",
+    )
+    max_pending_messages: int = Field(
+        default=1000, ge=10, description="Final messages a client may leave unread."
+    )
+    send_timeout_s: PositiveSeconds = Field(
+        default=30.0, description="A client that takes no message for so long is disconnected."
+    )
+    drain_timeout_s: PositiveSeconds = Field(
+        default=15.0, description="Time for the last words of all sessions when the server stops."
+    )
+
+
+class SchedulerSettings(Settings):
+    """How decodes are run."""
+
+    decode_timeout_s: PositiveSeconds = Field(
+        default=60.0, description="A decode that takes longer is given up."
+    )
+
+
+class ServerConfig(Settings):
+    """Everything the server can be told."""
+
+    host: str = Field(default="localhost", description="Address to listen on.")
+    port: int = Field(default=9090, ge=0, le=65535, description="Port; 0 picks a free one.")
+    language: str | None = Field(
+        default="en",
+        description="Language of sessions that name none; `auto` detects it per session.",
+    )
+    task: Literal["transcribe", "translate"] = Field(
+        default="transcribe", description="Task of sessions that name none."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Log level. Transcript text appears at DEBUG only."
+    )
+    backend: BackendSettings = BackendSettings()
+    vad: VadSettings = VadSettings()
+    endpoint: EndpointSettings = EndpointSettings()
+    policy: PolicySettings = PolicySettings()
+    segment: SegmentSettings = SegmentSettings()
+    limits: LimitSettings = LimitSettings()
+    scheduler: SchedulerSettings = SchedulerSettings()
+
+    @field_validator("language", mode="before")
+    @classmethod
+    def _read_auto(cls, value: object) -> object:
+        return None if value == "auto" else value
+
+
+def load_config(
+    *,
+    flags: Mapping[str, object] | None = None,
+    toml_path: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> ServerConfig:
+    """Merge the sources and validate the result.
+
+    Args:
+        flags: Dotted names (``"limits.max_clients"``) to values; only what the user gave.
+        toml_path: A TOML file with the structure of :class:`ServerConfig`.
+        environ: Variables such as ``WHISPER_STREAMING__LIMITS__MAX_CLIENTS=8``.
+
+    Raises:
+        ConfigurationError: Naming each wrong setting and what is wrong with it.
+    """
+    tree: dict[str, object] = {}
+    if toml_path is not None:
+        _merge(tree, _read_toml(toml_path))
+    for name, value in (environ or {}).items():
+        if name.startswith(ENV_PREFIX):
+            _set(tree, name.removeprefix(ENV_PREFIX).lower().split("__"), value)
+    for name, value in (flags or {}).items():
+        _set(tree, name.split("."), value)
+    try:
+        return ServerConfig.model_validate(tree)
+    except ValidationError as exc:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in error['loc'])}: {error['msg']}"
+            for error in exc.errors(include_url=False, include_input=False)
+        )
+        raise ConfigurationError(f"bad settings: {problems}") from exc
+
+
+def _read_toml(path: Path) -> dict[str, object]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as exc:
+        raise ConfigurationError(f"cannot read the settings file {path}: {exc.strerror}") from exc
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigurationError(f"the settings file {path} is not valid TOML: {exc}") from exc
+
+
+def _set(tree: dict[str, object], path: list[str], value: object) -> None:
+    branch = value
+    for part in reversed(path[1:]):
+        branch = {part: branch}
+    _merge(tree, {path[0]: branch})
+
+
+def _merge(tree: dict[str, object], newer: Mapping[str, object]) -> None:
+    for name, value in newer.items():
+        older = tree.get(name)
+        if isinstance(older, dict) and isinstance(value, Mapping):
+            _merge(older, value)
+        else:
+            tree[name] = dict(value) if isinstance(value, Mapping) else value
