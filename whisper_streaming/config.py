@@ -260,7 +260,7 @@ def _read_toml(path: Path) -> dict[str, object]:
 
 
 def _set(tree: dict[str, object], path: list[str], value: object) -> None:
-    branch = value
+    branch: object = value
     for part in reversed(path[1:]):
         branch = {part: branch}
     _merge(tree, {path[0]: branch})

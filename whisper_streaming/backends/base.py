@@ -1,7 +1,7 @@
 """What every backend promises."""
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from whisper_streaming.core.hypothesis import DecodeRequest, Hypothesis, WindowRules
@@ -23,7 +23,7 @@ class StreamingProfile:
     """
 
     window_buckets_s: tuple[float, ...] = (10.0, 15.0, 20.0, 30.0)
-    window: WindowRules = WindowRules()
+    window: WindowRules = field(default_factory=WindowRules)
     max_prompt_tokens: int = 64
     word_time_offset_s: float = 0.0
 
