@@ -19,6 +19,7 @@ WhisperStreamingError            .public_reason  .close_code  .retryable
 └── ClientError                  what a client program can catch
     ├── AudioSourceError         no microphone, no such file, not audio
     ├── ServerRefused            .reason  .retry_after_s
+    ├── ServerFailed             .reason
     └── ConnectionLost           .reason
 
 ``str(error)`` is for the operator's log and for exceptions raised to a client
@@ -153,7 +154,14 @@ class MediaError(WhisperStreamingError):
 
 
 class ClientError(WhisperStreamingError):
-    """Base of what the client library raises."""
+    """Base of what the client library raises.
+
+    Attributes:
+        result: What was transcribed before (a ``client.TranscriptionResult``); None if the
+            session had not begun.
+    """
+
+    result: object | None = None
 
 
 class AudioSourceError(ClientError):
@@ -172,6 +180,14 @@ class ServerRefused(ClientError):
         super().__init__(reason)
         self.reason = reason
         self.retry_after_s = retry_after_s
+
+
+class ServerFailed(ClientError):
+    """The server ended a session that it had taken, because of an error."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class ConnectionLost(ClientError):
