@@ -10,19 +10,21 @@ extra key or is sent only to a client that asked for it by an option of its own:
 """
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from whisper_streaming.errors import InvalidMessage
+from whisper_streaming.wire.pcm import PcmFormat
 
 END_OF_AUDIO: Final = "END_OF_AUDIO"
 SERVER_READY: Final = "SERVER_READY"
 DISCONNECT: Final = "DISCONNECT"
 SESSION_SUMMARY: Final = "SESSION_SUMMARY"
 
-AudioFormat = Literal["float32", "int16", "uint8"]
+AudioFormat = PcmFormat
 
 
 class Options(BaseModel):
@@ -44,7 +46,7 @@ class Options(BaseModel):
     initial_prompt: str | None = Field(default=None, max_length=10_000)
     hotwords: str | None = Field(default=None, max_length=10_000)
     word_timestamps: bool = False
-    max_connection_time: float | None = Field(default=None, gt=0)
+    max_connection_time: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     numeric_times: bool = False
     summary: bool = False
 
@@ -79,6 +81,13 @@ def peek_uid(message: str | bytes) -> str | None:
         return None
     uid = fields.get("uid") if isinstance(fields, dict) else None
     return uid[:256] if isinstance(uid, str) else None
+
+
+def is_end_of_audio(message: str | bytes) -> bool:
+    """Whether ``message`` ends the audio: binary, as text, or as a JSON string."""
+    if isinstance(message, bytes):
+        return message in (END_OF_AUDIO.encode(), f'"{END_OF_AUDIO}"'.encode())
+    return message.strip() in (END_OF_AUDIO, f'"{END_OF_AUDIO}"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +218,7 @@ def parse_server_message(message: str) -> ServerMessage:
     fields = _parse_object(message, "the server's message is not a JSON object")
     try:
         return _interpret(fields)
-    except (KeyError, TypeError, ValueError) as exc:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as exc:
         raise InvalidMessage(f"bad message from the server: {exc!r}") from exc
 
 
@@ -221,9 +230,9 @@ def _interpret(fields: dict[str, Any]) -> ServerMessage:
         case "SERVER_READY":
             return Ready(
                 backend=str(fields.get("backend", "")),
-                engine=fields.get("engine"),
-                model=fields.get("model"),
-                notice=fields.get("notice"),
+                engine=_text_or_none(fields, "engine"),
+                model=_text_or_none(fields, "model"),
+                notice=_text_or_none(fields, "notice"),
             )
         case "DISCONNECT":
             return Disconnect()
@@ -249,29 +258,44 @@ def _interpret_status(fields: dict[str, Any]) -> ServerMessage:
         case "ERROR":
             return Failure(str(fields["message"]))
         case "WARNING":
-            gap = fields.get("gap") or {}
-            return Notice(str(fields["message"]), gap.get("start"), gap.get("end"))
+            gap = fields.get("gap")
+            if gap is None:
+                return Notice(str(fields["message"]))
+            return Notice(str(fields["message"]), _seconds(gap["start"]), _seconds(gap["end"]))
     return Unknown()
 
 
 def _segment(fields: dict[str, Any]) -> WireSegment:
     return WireSegment(
-        start=float(fields["start"]),
-        end=float(fields["end"]),
+        start=_seconds(fields["start"]),
+        end=_seconds(fields["end"]),
         text=str(fields["text"]),
         completed=bool(fields.get("completed", False)),
-        committed_text=fields.get("committed_text"),
+        committed_text=_text_or_none(fields, "committed_text"),
         words=tuple(
             WireWord(
                 word=str(word["word"]),
-                start=float(word["start"]),
-                end=float(word["end"]),
+                start=_seconds(word["start"]),
+                end=_seconds(word["end"]),
                 probability=float(word.get("probability", 1.0)),
             )
             for word in fields.get("words") or ()
         ),
-        speaker=fields.get("speaker"),
+        speaker=_text_or_none(fields, "speaker"),
     )
+
+
+def _seconds(value: str | float) -> float:
+    # A stock server prints times as strings; both json and float() let NaN and infinity pass.
+    time_s = float(value)
+    if not math.isfinite(time_s):
+        raise ValueError(f"{value!r} is not a time")
+    return time_s
+
+
+def _text_or_none(fields: dict[str, Any], key: str) -> str | None:
+    value = fields.get(key)
+    return value if isinstance(value, str) else None
 
 
 def _parse_object(message: str, complaint: str) -> dict[str, Any]:

@@ -1,0 +1,88 @@
+"""Audio in, final text out: the protocol of ``/stream``, which needs no options.
+
+Every completed segment is one plain text message. Everything else a person should know starts
+with ``ERROR:`` or ``WARNING:``.
+"""
+
+import uuid
+from collections.abc import Sequence
+from typing import Final
+
+from whisper_streaming.core.events import AudioGap, Event, SessionFailed
+from whisper_streaming.core.transcript import SegmentRules, Transcript
+from whisper_streaming.errors import InvalidMessage, UnsupportedAudio, WhisperStreamingError
+from whisper_streaming.wire.base import Audio, Command, Configure, EndOfAudio, Welcome
+from whisper_streaming.wire.pcm import PcmFormat, PcmReader
+from whisper_streaming.wire.whisper_live_messages import is_end_of_audio
+
+_FORMATS: Final[dict[str, PcmFormat]] = {"f32": "float32", "s16": "int16"}
+
+
+class TextStreamCodec:
+    """One connection of a plain client; a :class:`~whisper_streaming.wire.base.ServerCodec`."""
+
+    def __init__(self, sample_format: str = "f32", rules: SegmentRules | None = None) -> None:
+        """Take the value of ``?format=``: ``"f32"`` or ``"s16"``, little-endian, 16 kHz mono.
+
+        Raises:
+            UnsupportedAudio: If it is anything else.
+        """
+        if sample_format not in _FORMATS:
+            raise UnsupportedAudio(f"format {sample_format[:40]!r} is unknown: use f32 or s16")
+        self._pcm = PcmReader(_FORMATS[sample_format])
+        self._transcript = Transcript(rules, retain=1)
+        self._audio_ended = False
+        self._error_sent: str | None = None
+
+    def open(self) -> list[Command]:
+        return [Configure(uid=str(uuid.uuid4()))]
+
+    def receive(self, message: str | bytes) -> list[Command]:
+        if is_end_of_audio(message):
+            self._audio_ended = True
+            return [EndOfAudio()]
+        if isinstance(message, str):
+            raise InvalidMessage(
+                "send audio as binary messages; the only text message understood is END_OF_AUDIO"
+            )
+        if self._audio_ended:
+            return []
+        samples = self._pcm.read(message)
+        return [Audio(samples)] if len(samples) else []
+
+    def welcome(self, welcome: Welcome) -> list[str]:
+        # Its clients take every message for transcribed text.
+        return []
+
+    def refuse_full(self, retry_after_s: float) -> list[str]:
+        return [f"ERROR: the server is full, try again in {retry_after_s:.0f} s"]
+
+    def encode(self, events: Sequence[Event]) -> list[str]:
+        messages: list[str] = []
+        for event in events:
+            messages += [segment.text.strip() for segment in self._transcript.apply(event)]
+            match event:
+                case AudioGap(start=start, end=end, reason=reason):
+                    messages.append(
+                        f"WARNING: the audio from {start:.2f} s to {end:.2f} s was lost: "
+                        f"{reason.value}"
+                    )
+                case SessionFailed(public_reason=reason):
+                    messages += self._error(reason)
+        return messages
+
+    def fail(self, error: WhisperStreamingError) -> list[str]:
+        return self._error(error.public_reason)
+
+    def overtime(self) -> list[str]:
+        return ["ERROR: the time of this connection is over"]
+
+    def farewell(self, decode_s: float) -> list[str]:
+        return []
+
+    def _error(self, reason: str) -> list[str]:
+        # A failed session is an event and then often an error of the connection as well.
+        if reason == self._error_sent:
+            return []
+        self._error_sent = reason
+        return [f"ERROR: {reason}"]

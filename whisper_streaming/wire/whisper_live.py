@@ -1,0 +1,169 @@
+"""The server's side of the WhisperLive protocol."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from whisper_streaming.core.events import (
+    AudioAccount,
+    AudioGap,
+    Event,
+    LanguageDetected,
+    SessionEnded,
+    SessionFailed,
+)
+from whisper_streaming.core.transcript import Segment, SegmentRules, Transcript
+from whisper_streaming.errors import InvalidMessage, SessionStateError, WhisperStreamingError
+from whisper_streaming.wire.base import Audio, Command, Configure, EndOfAudio, Welcome
+from whisper_streaming.wire.pcm import PcmReader
+from whisper_streaming.wire.whisper_live_captions import CaptionWriter
+from whisper_streaming.wire.whisper_live_messages import (
+    DISCONNECT,
+    SERVER_READY,
+    SESSION_SUMMARY,
+    Options,
+    is_end_of_audio,
+    parse_options,
+    peek_uid,
+)
+
+
+class WhisperLiveServerCodec:
+    """One connection of a WhisperLive client; a :class:`~whisper_streaming.wire.base.ServerCodec`.
+
+    Events are encoded only after the options were received.
+    """
+
+    def __init__(self, rules: SegmentRules | None = None) -> None:
+        self._uid = ""
+        self._options: Options | None = None
+        self._pcm = PcmReader("float32")
+        self._audio_ended = False
+        self._transcript = Transcript(rules, retain=1)
+        self._captions: CaptionWriter | None = None
+        self._awaits_language = False
+        self._account: AudioAccount | None = None
+        self._error_sent: str | None = None
+
+    def open(self) -> list[Command]:
+        return []
+
+    def receive(self, message: str | bytes) -> list[Command]:
+        if self._options is None:
+            return [self._configure(message)]
+        if is_end_of_audio(message):
+            self._audio_ended = True
+            return [EndOfAudio()]
+        if isinstance(message, str):
+            raise InvalidMessage(
+                "after the options only binary audio and END_OF_AUDIO are understood, "
+                f"but this is a text message of {len(message)} characters"
+            )
+        if self._audio_ended:
+            return []
+        samples = self._pcm.read(message)
+        return [Audio(samples)] if len(samples) else []
+
+    def welcome(self, welcome: Welcome) -> list[str]:
+        # Stock clients store completed segments only from a backend of exactly this name.
+        ready = {"message": SERVER_READY, "backend": "faster_whisper"}
+        ready |= {"engine": welcome.engine, "model": welcome.model}
+        return [self._message(ready | ({"notice": welcome.notice} if welcome.notice else {}))]
+
+    def refuse_full(self, retry_after_s: float) -> list[str]:
+        return [self._message({"status": "WAIT", "message": float(retry_after_s / 60)})]
+
+    def encode(self, events: Sequence[Event]) -> list[str]:
+        messages: list[str] = []
+        completed: list[Segment] = []
+        failure: list[str] = []
+        for event in events:
+            completed += self._transcript.apply(event)
+            match event:
+                case LanguageDetected():
+                    messages += self._language(event)
+                case AudioGap():
+                    messages.append(self._gap(event))
+                case SessionEnded(account=account):
+                    self._account = account
+                case SessionFailed(account=account, public_reason=reason):
+                    self._account = account
+                    failure = self._error(reason)
+        return messages + self._segments(completed) + failure
+
+    def fail(self, error: WhisperStreamingError) -> list[str]:
+        return self._error(error.public_reason)
+
+    def overtime(self) -> list[str]:
+        return [self._message({"message": DISCONNECT})]
+
+    def farewell(self, decode_s: float) -> list[str]:
+        if self._options is None or not self._options.summary or self._account is None:
+            return []
+        return [
+            self._message(
+                {
+                    "message": SESSION_SUMMARY,
+                    "received": self._account.received,
+                    "decoded": self._account.decoded,
+                    "silence": self._account.silence,
+                    "gap": self._account.gap,
+                    "decode_s": round(decode_s, 3),
+                }
+            )
+        ]
+
+    def _configure(self, message: str | bytes) -> Configure:
+        # Known before anything is checked, so that the error names its addressee.
+        self._uid = peek_uid(message) or ""
+        if isinstance(message, bytes):
+            raise InvalidMessage(
+                "the first message must be a JSON object with the options, sent as text, "
+                f"but it is binary ({len(message)} bytes)"
+            )
+        options = parse_options(message)
+        self._options = options
+        self._pcm = PcmReader(options.audio_format)
+        self._captions = CaptionWriter(options)
+        self._awaits_language = options.wants_detection
+        return Configure(
+            uid=options.uid,
+            language=options.language,
+            detect_language=options.wants_detection,
+            task=options.task,
+            model=options.model,
+            use_vad=options.use_vad,
+            prompt=options.initial_prompt or "",
+            hotwords=options.hotwords or "",
+            max_connection_time_s=options.max_connection_time,
+        )
+
+    def _segments(self, completed: Sequence[Segment]) -> list[str]:
+        if self._captions is None:
+            raise SessionStateError("events were encoded before the options were received")
+        # Stock clients take the language only before the first segments. A partial can wait for
+        # it, final words cannot: then the language follows late.
+        if self._awaits_language and not completed and not self._captions.has_written:
+            return []
+        return self._captions.write(completed, self._transcript.open_segment)
+
+    def _language(self, event: LanguageDetected) -> list[str]:
+        if not self._awaits_language:
+            return []
+        self._awaits_language = False
+        probability = round(event.probability, 4)
+        return [self._message({"language": event.language, "language_prob": probability})]
+
+    def _gap(self, gap: AudioGap) -> str:
+        text = f"the audio from {gap.start:.2f} s to {gap.end:.2f} s was lost: {gap.reason.value}"
+        span = {"start": round(gap.start, 3), "end": round(gap.end, 3)}
+        return self._message({"status": "WARNING", "message": text, "gap": span})
+
+    def _error(self, reason: str) -> list[str]:
+        # A failed session is an event and then often an error of the connection as well.
+        if reason == self._error_sent:
+            return []
+        self._error_sent = reason
+        return [self._message({"status": "ERROR", "message": reason})]
+
+    def _message(self, fields: Mapping[str, object]) -> str:
+        return json.dumps({"uid": self._uid, **fields})
