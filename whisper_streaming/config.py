@@ -237,8 +237,8 @@ def load_config(
     for name, value in (environ or {}).items():
         if name.startswith(ENV_PREFIX):
             _set(tree, name.removeprefix(ENV_PREFIX).lower().split("__"), value)
-    for name, value in (flags or {}).items():
-        _set(tree, name.split("."), value)
+    for name, flag in (flags or {}).items():
+        _set(tree, name.split("."), flag)
     try:
         return ServerConfig.model_validate(tree)
     except ValidationError as exc:
@@ -260,10 +260,10 @@ def _read_toml(path: Path) -> dict[str, object]:
 
 
 def _set(tree: dict[str, object], path: list[str], value: object) -> None:
-    branch: object = value
-    for part in reversed(path[1:]):
+    branch: dict[str, object] = {path[-1]: value}
+    for part in reversed(path[:-1]):
         branch = {part: branch}
-    _merge(tree, {path[0]: branch})
+    _merge(tree, branch)
 
 
 def _merge(tree: dict[str, object], newer: Mapping[str, object]) -> None:

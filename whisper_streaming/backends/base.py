@@ -17,14 +17,17 @@ class StreamingProfile:
     Attributes:
         window_buckets_s: Lengths a window is padded to, ascending. All windows of one batch
             have the same length.
+        bucket_pad_s: Padding that a window has at least, unless it is in the longest bucket.
         window: How sessions cut their windows for this model.
-        max_prompt_tokens: Bound on the context before the window.
+        prompt_lengths: Token counts that the context before the window is cut to, ascending;
+            few, because all windows of one batch must have the same.
         word_time_offset_s: What has to be added to the model's attention times.
     """
 
     window_buckets_s: tuple[float, ...] = (10.0, 15.0, 20.0, 30.0)
+    bucket_pad_s: float = 1.0
     window: WindowRules = field(default_factory=WindowRules)
-    max_prompt_tokens: int = 64
+    prompt_lengths: tuple[int, ...] = (0, 16, 32, 64)
     word_time_offset_s: float = 0.0
 
 
@@ -37,12 +40,14 @@ class ModelInfo:
         languages: Codes the model understands; ``("en",)`` for an English-only model.
         is_multilingual: Whether it detects languages and translates.
         profile: How it likes to be streamed.
+        notice: What every client of it should be told, e.g. that it is the embedded model.
     """
 
     name: str
     languages: tuple[str, ...]
     is_multilingual: bool
     profile: StreamingProfile
+    notice: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,49 @@
-"""The session: audio in, decode requests and events out. A state machine without I/O."""
-# Skeleton of the public surface; the body is being written.
+"""The session: audio in, decode requests and events out. A state machine without I/O.
 
-from dataclasses import dataclass, field
+    silence  --speech starts-->  speech  --endpoint, idle input, end of audio-->  last decode
+       ^                          |   ^ hypothesis: words commit, window moves         |
+       +--------------------------+---+-------------- utterance ends ------------------+
 
-from whisper_streaming.core.audio import FloatArray
-from whisper_streaming.core.endpoint import EndpointRules
-from whisper_streaming.core.events import Event
-from whisper_streaming.core.hypothesis import DecodeOptions, DecodeRequest, Hypothesis, WindowRules
+At most one request is in flight. Audio and boundaries that arrive meanwhile wait, and the
+next request covers all of it, so a busy decoder means fewer updates and never lost audio.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+
+from whisper_streaming.core.audio import SAMPLE_RATE, AudioBuffer, FloatArray, samples_of
+from whisper_streaming.core.endpoint import Boundary, BoundaryKind, Endpointer, EndpointRules
+from whisper_streaming.core.events import (
+    AudioGap,
+    Event,
+    GapReason,
+    LanguageDetected,
+    PartialUpdated,
+    SessionEnded,
+    SessionFailed,
+    SpeechStarted,
+    UtteranceEnded,
+    WordsCommitted,
+)
+from whisper_streaming.core.filters import cut_loop, is_silence
+from whisper_streaming.core.hypothesis import (
+    DecodeOptions,
+    DecodeRequest,
+    Hypothesis,
+    WindowRules,
+    Words,
+    join_words,
+)
+from whisper_streaming.core.ledger import AudioLedger
 from whisper_streaming.core.policy import CommitPolicy, LocalAgreement
+from whisper_streaming.core.utterance import Utterance
+from whisper_streaming.errors import SessionStateError
+
+# A window of words takes at most so many tokens; a decoder in a loop takes all it is given.
+_TOKENS_PER_SECOND = 12
+_SPARE_TOKENS = 10
+_PROMPT_CHARACTERS = 400
+_FAILURES_TO_GIVE_UP = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +58,7 @@ class SessionConfig:
         min_chunk_s: New audio that is worth another decode of an open utterance.
         withhold_silence: Whether audio without speech is kept from decoding (``use_vad``).
         prompt: Text that precedes the session, given as context.
+        context_s: Silence after which earlier text is no context any more.
         language_min_speech_s: Audio heard before a detected language is kept.
         language_min_probability: Certainty needed to keep a detected language.
     """
@@ -33,6 +70,7 @@ class SessionConfig:
     min_chunk_s: float = 0.3
     withhold_silence: bool = True
     prompt: str = ""
+    context_s: float = 5.0
     language_min_speech_s: float = 2.0
     language_min_probability: float = 0.5
 
@@ -40,42 +78,309 @@ class SessionConfig:
 class Session:
     """Sans-I/O state machine of one transcription: audio in, decode requests and events out."""
 
-    def __init__(self, config: SessionConfig) -> None: ...
+    def __init__(self, config: SessionConfig) -> None:
+        self._config = config
+        self._options = config.options
+        self._audio = AudioBuffer()
+        self._ledger = AudioLedger()
+        self._endpointer = Endpointer(config.endpoint)
+        self._boundaries: deque[Boundary] = deque()
+        self._utterance: Utterance | None = None
+        self._utterance_count = 0
+        self._context = config.prompt
+        self._in_flight: DecodeRequest | None = None
+        self._failures = 0
+        self._free_from = 0  # the next utterance may not reach back behind this sample
+        self._has_eof = False
+        self._is_over = False
+        self._events: list[Event] = []
+
+    # -- what comes in
 
     def receive_audio(self, samples: FloatArray, speech_probs: FloatArray) -> None:
-        """Take the next samples and the VAD probabilities of the frames complete by now."""
+        """Take the next audio.
+
+        Args:
+            samples: float32, shape (n,), mono, 16 kHz, in [-1, 1].
+            speech_probs: float32, shape (k,): probabilities of the detector's frames that are
+                complete by now and were not given before.
+
+        Raises:
+            SessionStateError: After the end of the audio.
+        """
+        if self._has_eof:
+            raise SessionStateError("audio after the end of the audio")
+        if self._is_over:
+            return
+        self._audio.append(samples)
+        self._boundaries.extend(self._endpointer.receive(speech_probs.tolist()))
+        self._advance()
 
     def receive_eof(self) -> None:
         """No audio will follow. Idempotent."""
+        if self._has_eof:
+            return
+        self._has_eof = True
+        self._end_open_speech()
+        self._advance()
 
     def receive_idle(self) -> None:
         """No input for so long that the open utterance is ended and flushed. Audio may follow."""
+        if not self._has_eof:
+            self._end_open_speech()
+            self._advance()
 
     def receive_hypothesis(self, hypothesis: Hypothesis) -> None:
-        """The answer to the request in flight."""
+        """Take the answer to the request in flight.
+
+        Raises:
+            SessionStateError: If none is.
+        """
+        request, utterance = self._take_request()
+        self._failures = 0
+        self._ledger.book_decoded(request.start_sample, request.end_sample)
+        words = () if is_silence(hypothesis) else cut_loop(hypothesis.words)
+        hypothesis = replace(hypothesis, words=words)
+        language_known = self._decide_language(request, hypothesis)
+        if request.is_last:
+            self._emit_committed(utterance.commit_all(words))
+            self._end_utterance(utterance)
+        elif self._is_full(request):
+            self._emit_committed(utterance.commit_full(hypothesis, request.end))
+            self._remember(utterance.restart_after(request.end_sample))
+            self._emit_partial(utterance)
+        elif language_known:
+            self._emit_committed(utterance.commit_agreed(hypothesis, self._config.policy))
+            self._remember(utterance.trim(request.end_sample, self._config.window))
+            self._emit_partial(utterance)
+            self._end_at_decoder_pause(request, utterance)
+        else:
+            utterance.hold(words)
+        self._advance()
 
     def receive_failure(self) -> None:
-        """The request in flight failed for good (after the scheduler's retry)."""
+        """The request in flight failed for good; its audio is asked for again, or reported lost.
+
+        Raises:
+            SessionStateError: If no request is in flight.
+        """
+        request, utterance = self._take_request()
+        self._failures += 1
+        if self._failures >= _FAILURES_TO_GIVE_UP:
+            self._give_up(utterance)
+            return
+        # Any other window is asked for again with the audio that arrives until then.
+        if request.is_last:
+            self._lose(request.end_sample, GapReason.DECODE_FAILED)
+            self._emit_committed(utterance.commit_all(utterance.tail))
+            self._end_utterance(utterance)
+        elif self._is_full(request):
+            self._lose(request.end_sample, GapReason.DECODE_FAILED)
+            self._emit_committed(utterance.commit_all(utterance.tail))
+            self._remember(utterance.restart_after(request.end_sample))
+            self._emit_partial(utterance)
+        self._advance()
+
+    # -- what goes out
 
     def decode_to_run(self) -> DecodeRequest | None:
         """The next request; None while one is in flight or nothing is worth decoding."""
-        raise NotImplementedError
+        utterance = self._utterance
+        if utterance is None or self._in_flight is not None or self._is_over:
+            return None
+        longest = utterance.window_start + samples_of(self._config.window.max_window_s)
+        available = self._audio.end_sample if utterance.end is None else utterance.end
+        end = min(available, longest)
+        is_last = end == utterance.end
+        new_audio = end - utterance.requested_until
+        if not (is_last or end == longest or new_audio >= samples_of(self._config.min_chunk_s)):
+            return None
+        utterance.requested_until = end
+        self._in_flight = self._request(utterance, end, is_last=is_last)
+        return self._in_flight
 
     def events_to_send(self) -> list[Event]:
         """Drain what happened since the last call."""
-        raise NotImplementedError
+        events, self._events = self._events, []
+        return events
 
     @property
     def lag_s(self) -> float:
-        """Seconds of received audio that wait to be decoded (silence is not lag)."""
-        raise NotImplementedError
+        """Seconds of received speech that wait to be decoded. Silence is not lag."""
+        if self._utterance is None:
+            return 0.0
+        return max(0, self._audio.end_sample - self._ledger.cursor) / SAMPLE_RATE
 
     @property
     def has_open_utterance(self) -> bool:
         """Whether speech is being transcribed, so that idle input must flush it."""
-        raise NotImplementedError
+        return self._utterance is not None or self._endpointer.candidate_start is not None
 
     @property
     def is_over(self) -> bool:
         """Whether the terminal event was emitted."""
-        raise NotImplementedError
+        return self._is_over
+
+    # -- speech begins and ends
+
+    def _advance(self) -> None:
+        """Apply the boundaries that are due. They wait while a request is in flight."""
+        if self._in_flight is not None or self._is_over:
+            return
+        if self._utterance is None:
+            self._open_utterance()
+        if self._utterance is not None:
+            self._close_at_boundary(self._utterance)
+        elif self._has_eof:
+            self._is_over = True
+            self._events.append(SessionEnded(self._ledger.close(self._audio.end_sample)))
+
+    def _open_utterance(self) -> None:
+        """Open the next utterance, if there is one."""
+        if not self._config.withhold_silence:
+            self._open_without_pause()
+            return
+        pre_roll = samples_of(self._config.endpoint.pre_roll_s)
+        while self._boundaries:
+            boundary = self._boundaries.popleft()
+            if boundary.kind is BoundaryKind.START:
+                self._start_utterance(
+                    max(self._free_from, boundary.sample - pre_roll), boundary.sample
+                )
+                return
+        # Nothing but silence: keep what a pre-roll may reach back to, forget the rest.
+        heard = self._endpointer.candidate_start
+        if heard is None:
+            heard = self._endpointer.heard_sample
+        self._forget_before(max(self._free_from, heard - pre_roll))
+
+    def _open_without_pause(self) -> None:
+        """All audio is decoded: an utterance starts where the one before ended."""
+        if self._audio.end_sample > self._free_from:
+            while self._boundaries and self._boundaries[0].detected_sample <= self._free_from:
+                self._boundaries.popleft()
+            self._start_utterance(self._free_from, self._free_from)
+
+    def _start_utterance(self, window_start: int, speech_start: int) -> None:
+        if window_start - self._free_from > samples_of(self._config.context_s) and self._free_from:
+            self._context = ""
+        window_start = max(window_start, self._audio.start_sample)
+        self._utterance_count += 1
+        self._utterance = Utterance(
+            self._utterance_count, window_start, speech_start, self._config.policy.history
+        )
+        self._forget_before(window_start)
+        self._events.append(SpeechStarted(self._utterance_count, window_start / SAMPLE_RATE))
+
+    def _close_at_boundary(self, utterance: Utterance) -> None:
+        """Give an open utterance its end, if the endpointer has found one."""
+        while utterance.end is None and self._boundaries:
+            boundary = self._boundaries.popleft()
+            if boundary.kind is BoundaryKind.END:
+                post_roll = samples_of(self._config.endpoint.post_roll_s)
+                end = min(boundary.sample + post_roll, boundary.detected_sample)
+                # Without VAD the silence up to here is decoded too, so nothing is withheld.
+                end = end if self._config.withhold_silence else boundary.detected_sample
+                # The last window may not be shorter than one that words were heard in.
+                utterance.end = max(end, utterance.requested_until)
+
+    def _end_open_speech(self) -> None:
+        """End the open utterance with the audio received so far; the endpointer starts anew."""
+        received = self._audio.end_sample
+        start = self._endpointer.candidate_start
+        if start is not None:
+            self._boundaries.append(Boundary(BoundaryKind.START, start, received))
+        if start is not None or self._endpointer.in_speech or not self._config.withhold_silence:
+            self._boundaries.append(Boundary(BoundaryKind.END, received, received))
+        self._endpointer.reset()
+
+    def _end_at_decoder_pause(self, request: DecodeRequest, utterance: Utterance) -> None:
+        """Without VAD, a window in which nothing was said for long ends its utterance."""
+        if self._config.withhold_silence or utterance.end is not None or utterance.tail:
+            return
+        last_word_end = utterance.prefix[-1].end if utterance.prefix else request.start
+        if request.end - last_word_end >= 2 * self._config.endpoint.silence_s + 1.0:
+            utterance.end = request.end_sample
+
+    def _end_utterance(self, utterance: Utterance) -> None:
+        assert utterance.end is not None
+        self._remember(utterance.prefix)
+        self._free_from = utterance.end
+        self._forget_before(utterance.end)
+        self._utterance = None
+        self._events.append(UtteranceEnded(utterance.utterance_id, utterance.end / SAMPLE_RATE))
+
+    # -- decoding
+
+    def _request(self, utterance: Utterance, end: int, *, is_last: bool) -> DecodeRequest:
+        start = utterance.window_start
+        committed_until = utterance.prefix[-1].end if utterance.prefix else start / SAMPLE_RATE
+        new_s = max(0.0, end / SAMPLE_RATE - committed_until)
+        return DecodeRequest(
+            samples=self._audio.read(start, end),
+            start_sample=start,
+            options=self._options,
+            prefix=utterance.prefix,
+            prompt=self._context,
+            is_last=is_last,
+            max_new_tokens=round(new_s * _TOKENS_PER_SECOND) + _SPARE_TOKENS,
+        )
+
+    def _is_full(self, request: DecodeRequest) -> bool:
+        return len(request.samples) >= samples_of(self._config.window.max_window_s)
+
+    def _take_request(self) -> tuple[DecodeRequest, Utterance]:
+        request, self._in_flight = self._in_flight, None
+        if request is None or self._utterance is None:
+            raise SessionStateError("an answer without a request")
+        return request, self._utterance
+
+    def _decide_language(self, request: DecodeRequest, hypothesis: Hypothesis) -> bool:
+        """Keep the detected language once it is certain; return whether words may be committed."""
+        if self._options.language is not None:
+            return True
+        is_heard = request.is_last or request.duration_s >= self._config.language_min_speech_s
+        is_certain = hypothesis.language_probability >= self._config.language_min_probability
+        if not (is_heard and is_certain and hypothesis.words):
+            return False
+        self._options = replace(self._options, language=hypothesis.language)
+        self._events.append(LanguageDetected(hypothesis.language, hypothesis.language_probability))
+        return True
+
+    def _lose(self, end: int, reason: GapReason) -> None:
+        lost = self._ledger.book_gap(self._ledger.cursor, end)
+        if lost is not None:
+            self._events.append(AudioGap(lost[0] / SAMPLE_RATE, lost[1] / SAMPLE_RATE, reason))
+
+    def _give_up(self, utterance: Utterance) -> None:
+        self._emit_committed(utterance.commit_all(utterance.tail))
+        self._lose(self._audio.end_sample, GapReason.SESSION_FAILED)
+        self._utterance = None
+        self._is_over = True
+        self._events.append(
+            UtteranceEnded(utterance.utterance_id, self._audio.end_sample / SAMPLE_RATE)
+        )
+        self._events.append(
+            SessionFailed(
+                self._ledger.close(self._audio.end_sample),
+                f"decoding failed {self._failures} times in a row",
+            )
+        )
+
+    # -- words
+
+    def _emit_committed(self, words: Words) -> None:
+        if words and self._utterance is not None:
+            self._events.append(WordsCommitted(self._utterance.utterance_id, words))
+
+    def _emit_partial(self, utterance: Utterance) -> None:
+        self._events.append(PartialUpdated(utterance.utterance_id, utterance.tail))
+
+    def _remember(self, words: Words) -> None:
+        """Words that left the window become context."""
+        self._context = (self._context + join_words(words))[-_PROMPT_CHARACTERS:]
+
+    def _forget_before(self, sample: int) -> None:
+        """Audio before ``sample`` is not needed any more; what nobody decoded of it was silence."""
+        self._audio.drop_before(sample)
+        self._ledger.book_silence(min(sample, self._audio.end_sample))

@@ -1,0 +1,159 @@
+"""The faster_whisper backend: Whisper models in CTranslate2 format, batched over sessions."""
+
+import ctypes
+import importlib.util
+import logging
+import os
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import Final
+
+import ctranslate2
+import numpy as np
+
+from whisper_streaming.backends.base import BackendInfo
+from whisper_streaming.backends.model_store import ResolvedModel
+from whisper_streaming.backends.whisper_model import Device, WhisperModel
+from whisper_streaming.config import BackendSettings
+from whisper_streaming.core.audio import SAMPLE_RATE
+from whisper_streaming.core.hypothesis import DecodeOptions, DecodeRequest, Hypothesis, Word
+from whisper_streaming.errors import BackendError, ModelLoadError
+
+logger = logging.getLogger("whisper_streaming.backend")
+
+# Batches past 8 gain nothing on a CPU, and the slowest row holds back the others.
+_MAX_BATCH_CPU: Final = 8
+_MAX_BATCH_GPU: Final = 32
+# Small models do not fill two threads: one thread for each of two workers decodes almost twice
+# as many windows as two threads for one. Large ones want all threads for one window's latency.
+_SMALL_MODEL_BYTES: Final = 200 * 2**20
+_WARM_UP_S: Final = 1.0
+_GPU_HINT: Final = (
+    "CTranslate2 needs cuBLAS and cuDNN for CUDA 12; install them with: pip install '.[gpu]'"
+)
+
+
+class FasterWhisperBackend:
+    """Loaded models and how many threads may use them."""
+
+    def __init__(self, settings: BackendSettings, models: Sequence[ResolvedModel]) -> None:
+        """Load ``models``; the first is the default.
+
+        Raises:
+            ModelLoadError: If one of them cannot be loaded on the device.
+        """
+        device = choose_device(settings, [model.path for model in models])
+        try:
+            loaded = [
+                WhisperModel(model.name, model.path, device, model.notice) for model in models
+            ]
+        except ModelLoadError as exc:
+            if device.name == "cuda":
+                raise ModelLoadError(f"{exc}\n{_GPU_HINT}") from exc
+            raise
+        self._models = {model.info.name: model for model in loaded}
+        self._default = loaded[0]
+        self._beam_size = settings.beam_size
+        self.info = BackendInfo(
+            engine="faster_whisper",
+            models=tuple(model.info for model in loaded),
+            workers=device.workers,
+            max_batch=_MAX_BATCH_GPU if device.name == "cuda" else _MAX_BATCH_CPU,
+        )
+        logger.info(
+            "%d workers of %d threads on %s, compute type %s",
+            device.workers,
+            device.threads_per_worker,
+            device.name,
+            device.compute_type,
+        )
+
+    def warm_up(self) -> None:
+        """Decode a second of faint noise with each model, on the path that sessions use."""
+        noise = np.random.default_rng(0).normal(0, 1e-3, round(_WARM_UP_S * SAMPLE_RATE))
+        for name, model in self._models.items():
+            language = None if model.info.is_multilingual else "en"
+            request = DecodeRequest(
+                samples=noise.astype(np.float32),
+                start_sample=0,
+                options=DecodeOptions(language=language, model=name),
+                prefix=(Word(" the", 0.0, 0.5),),  # a committed word makes align run too
+                max_new_tokens=8,
+            )
+            try:
+                self.decode_batch([request] * 2)
+            except BackendError as exc:
+                hint = f"\n{_GPU_HINT}" if "cu" in str(exc).lower() else ""
+                raise ModelLoadError(f"the model {name} does not decode: {exc}{hint}") from exc
+
+    def batch_key(self, request: DecodeRequest) -> Hashable:
+        """Windows of one batch share the model, the length, the prompt length and the beam.
+
+        CTranslate2 wants ``<|startoftranscript|>`` at the same index in all prompts of a batch.
+        """
+        model = self._model(request)
+        return (
+            model.info.name,
+            model.bucket_s(request),
+            model.prompt_length(request),
+            self._beam(request),
+        )
+
+    def decode_batch(self, requests: Sequence[DecodeRequest]) -> list[Hypothesis]:
+        first = requests[0]
+        return self._model(first).decode_batch(requests, beam_size=self._beam(first))
+
+    def close(self) -> None:
+        """Nothing to do: CTranslate2 frees a model with its last reference."""
+
+    def _model(self, request: DecodeRequest) -> WhisperModel:
+        return self._models.get(request.options.model or "", self._default)
+
+    def _beam(self, request: DecodeRequest) -> int:
+        return self._beam_size if request.is_last else 1
+
+
+def choose_device(settings: BackendSettings, folders: Sequence[Path]) -> Device:
+    """Decide where models run and by how many workers and threads.
+
+    Raises:
+        ModelLoadError: If a GPU was asked for and none can be used.
+    """
+    if settings.device != "cpu":
+        _preload_cuda_libraries()
+    has_gpu = settings.device != "cpu" and ctranslate2.get_cuda_device_count() > 0
+    if settings.device == "cuda" and not has_gpu:
+        raise ModelLoadError(
+            f"--device cuda was asked for, but no usable CUDA GPU was found.\n{_GPU_HINT}\n"
+            "Or run on the CPU: --device cpu"
+        )
+    name = "cuda" if has_gpu else "cpu"
+    compute_type = settings.compute_type
+    if compute_type == "default":
+        compute_type = "float16" if has_gpu else "int8"
+    threads = settings.threads or len(os.sched_getaffinity(0))
+    if has_gpu:
+        workers = settings.workers or 1
+    else:
+        largest = max((folder / "model.bin").stat().st_size for folder in folders)
+        workers = settings.workers or (threads if largest < _SMALL_MODEL_BYTES else 1)
+    return Device(name, compute_type, workers, max(1, threads // workers))
+
+
+def _preload_cuda_libraries() -> None:
+    """Make the CUDA libraries of the ``[gpu]`` extra visible to CTranslate2.
+
+    It looks for them by name in the loader's path, where wheels do not put them.
+    """
+    for package, library in (
+        ("nvidia.cublas", "libcublas.so.12"),
+        ("nvidia.cudnn", "libcudnn.so.9"),
+    ):
+        try:
+            spec = importlib.util.find_spec(package)
+        except ModuleNotFoundError:
+            continue
+        for location in (spec and spec.submodule_search_locations) or ():
+            path = Path(location) / "lib" / library
+            if path.exists():
+                ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)

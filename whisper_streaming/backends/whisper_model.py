@@ -1,0 +1,469 @@
+"""One Whisper model on CTranslate2: windows in, words out, in batches.
+
+``faster_whisper.WhisperModel.transcribe`` pads every window to 30 s, decodes leftovers in a
+second pass and serves one stream at a time. This file calls ``encode``, ``generate`` and
+``align`` itself: short windows, batches over sessions, times for exactly the new words.
+"""
+
+import json
+import logging
+import math
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+import ctranslate2
+import numpy as np
+import numpy.typing as npt
+import tokenizers
+from faster_whisper.feature_extractor import FeatureExtractor
+from faster_whisper.tokenizer import Tokenizer
+
+from whisper_streaming.backends.base import ModelInfo, StreamingProfile
+from whisper_streaming.backends.words import Piece, merge_pieces, place_words, spread_pieces
+from whisper_streaming.core.audio import SAMPLE_RATE, FloatArray
+from whisper_streaming.core.hypothesis import DecodeRequest, Hypothesis, WindowRules, Words
+from whisper_streaming.errors import DecodeError, ModelLoadError
+
+logger = logging.getLogger("whisper_streaming.backend")
+
+_HOP_SAMPLES: Final = 160  # one mel frame
+_FRAME_SAMPLES: Final = 320  # one encoder frame: the encoder halves the mel frames
+_FRAMES_PER_SECOND: Final = SAMPLE_RATE // _FRAME_SAMPLES
+_MAX_POSITIONS: Final = 448  # decoder positions of every Whisper model (n_text_ctx)
+_MIN_SAMPLES: Final = (
+    2 * _FRAME_SAMPLES
+)  # the spectrogram reflects 200 samples; align wants 2 frames
+_NO_SPACES: Final = frozenset({"zh", "ja", "th", "lo", "my", "yue"})  # as in the tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Where and how a model runs."""
+
+    name: str
+    compute_type: str
+    workers: int
+    threads_per_worker: int
+
+
+class _Alignment(Protocol):
+    """What ``align`` returns; CTranslate2 does not export the class."""
+
+    @property
+    def alignments(self) -> list[tuple[int, int]]: ...
+
+    @property
+    def text_token_probs(self) -> list[float]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One request of a batch on its way through the model."""
+
+    request: DecodeRequest
+    tokenizer: Tokenizer
+    language_probability: float
+    context: list[int]
+    prefix: list[int]
+
+
+class WhisperModel:
+    """A loaded model. Called by as many threads as the device has workers."""
+
+    def __init__(self, name: str, folder: Path, device: Device, notice: str | None = None) -> None:
+        """Load the model.
+
+        Args:
+            name: As the operator asked for it.
+            folder: A CTranslate2 model folder.
+            device: Where and how it runs.
+            notice: See :class:`ModelInfo`.
+
+        Raises:
+            ModelLoadError: If the folder does not hold a usable model, or the device cannot run it.
+        """
+        self._model = _load(folder, device)
+        self._tokens = _load_tokenizer(folder)
+        self._features = FeatureExtractor(feature_size=self._model.n_mels)
+        self._tokenizers: dict[tuple[str, str], Tokenizer] = {}
+        self._tokenizers_lock = threading.Lock()
+        self._can_align = True
+        profile = load_profile(folder)
+        self._check_buckets(profile)
+        self.info = ModelInfo(name, self._languages(), self._model.is_multilingual, profile, notice)
+
+    def bucket_s(self, request: DecodeRequest) -> float:
+        """Length the request's window is padded to."""
+        profile = self.info.profile
+        needed = request.duration_s + profile.bucket_pad_s
+        fitting = (bucket for bucket in profile.window_buckets_s if bucket >= needed)
+        return next(fitting, profile.window_buckets_s[-1])
+
+    def prompt_length(self, request: DecodeRequest) -> int:
+        """Number of context tokens the request's window gets."""
+        return len(self._context(request))
+
+    def decode_batch(
+        self, requests: Sequence[DecodeRequest], *, beam_size: int
+    ) -> list[Hypothesis]:
+        """Decode windows of one bucket and one prompt length.
+
+        Raises:
+            DecodeError: If CTranslate2 fails; any of the requests may be to blame.
+        """
+        began = time.perf_counter()
+        try:
+            encoded = self._encode(requests)
+            rows = self._rows(requests, encoded)
+            results = self._generate(encoded, rows, beam_size)
+            new_tokens = [
+                self._new_tokens(row, result) for row, result in zip(rows, results, strict=True)
+            ]
+            words = self._words(encoded, rows, new_tokens)
+        except (RuntimeError, ValueError) as exc:
+            raise DecodeError(f"a batch of {len(requests)} windows failed: {exc}") from exc
+        decode_s = (time.perf_counter() - began) / len(requests)
+        return [
+            Hypothesis(
+                words=words[index],
+                language=row.tokenizer.language_code,
+                language_probability=row.language_probability,
+                no_speech_probability=results[index].no_speech_prob,
+                average_logprob=_average_logprob(results[index], row),
+                is_truncated=len(new_tokens[index]) >= row.request.max_new_tokens,
+                decode_s=decode_s,
+            )
+            for index, row in enumerate(rows)
+        ]
+
+    # -- encoder
+
+    def _encode(self, requests: Sequence[DecodeRequest]) -> ctranslate2.StorageView:
+        frames = (
+            max(round(self.bucket_s(request) * SAMPLE_RATE) for request in requests) // _HOP_SAMPLES
+        )
+        mel = np.zeros((len(requests), self._model.n_mels, frames), dtype=np.float32)
+        for row, request in enumerate(requests):
+            features = self._log_mel(request.samples)[:, :frames]
+            mel[row, :, : features.shape[1]] = features
+        to_cpu = self._model.device == "cuda" and len(self._model.device_index) > 1
+        return self._model.encode(ctranslate2.StorageView.from_array(mel), to_cpu=to_cpu)
+
+    def _log_mel(self, samples: FloatArray) -> npt.NDArray[np.float32]:
+        if len(samples) < _MIN_SAMPLES:
+            samples = np.pad(samples, (0, _MIN_SAMPLES - len(samples)))
+        features: npt.NDArray[np.float32] = self._features(samples)
+        return features[:, : len(samples) // _HOP_SAMPLES]
+
+    def _check_buckets(self, profile: StreamingProfile) -> None:
+        for bucket in profile.window_buckets_s:
+            frames = round(bucket * SAMPLE_RATE) // _HOP_SAMPLES
+            # An encoder output with as many steps as the model has mels is taken for a
+            # spectrogram by CTranslate2 and encoded once more, to garbage, without a word.
+            if math.ceil(frames / 2) == self._model.n_mels:
+                raise ModelLoadError(f"a window of {bucket} s cannot be used with this model")
+
+    # -- decoder
+
+    def _rows(
+        self, requests: Sequence[DecodeRequest], encoded: ctranslate2.StorageView
+    ) -> list[_Row]:
+        detected: list[list[tuple[str, float]]] = []
+        if self.info.is_multilingual and any(r.options.language is None for r in requests):
+            detected = self._model.detect_language(encoded)
+        rows = []
+        for index, request in enumerate(requests):
+            language, probability = request.options.language, 1.0
+            if not self.info.is_multilingual:
+                language = "en"
+            elif language is None:
+                token, probability = detected[index][0]
+                language = token.strip("<|>")
+            tokenizer = self._tokenizer(language, request.options.task)
+            prefix = [
+                token
+                for word in request.prefix
+                for token in self._tokens_of(word.text, word.tokens)
+            ]
+            rows.append(_Row(request, tokenizer, probability, self._context(request), prefix))
+        return rows
+
+    def _generate(
+        self, encoded: ctranslate2.StorageView, rows: Sequence[_Row], beam_size: int
+    ) -> list[ctranslate2.models.WhisperGenerationResult]:
+        prompts = [[*self._start(row), row.tokenizer.no_timestamps, *row.prefix] for row in rows]
+        # CTranslate2 allows min(max_length // 2, max_length - start) tokens after the start of
+        # the transcript, a forced prefix included; so much room must the neediest row get.
+        max_length = 0
+        for row, prompt in zip(rows, prompts, strict=True):
+            room = len(row.prefix) + row.request.max_new_tokens
+            max_length = max(max_length, 2 * room, len(prompt) + row.request.max_new_tokens)
+        results: list[ctranslate2.models.WhisperGenerationResult] = self._model.generate(
+            encoded,
+            prompts,
+            beam_size=beam_size,
+            max_length=min(max_length, _MAX_POSITIONS),
+            return_scores=True,
+            return_no_speech_prob=True,
+            # With it CTranslate2 forbids the end of text at the first free step, so that a window
+            # in which nothing new was said would be made to say something.
+            suppress_blank=False,
+        )
+        return results
+
+    def _new_tokens(
+        self, row: _Row, result: ctranslate2.models.WhisperGenerationResult
+    ) -> list[int]:
+        tokens = result.sequences_ids[0][len(row.prefix) :]
+        # The whole batch gets the room of its neediest row, so each row is cut to its own.
+        return [token for token in tokens if token < row.tokenizer.eot][
+            : row.request.max_new_tokens
+        ]
+
+    def _start(self, row: _Row) -> list[int]:
+        context = [row.tokenizer.sot_prev, *row.context] if row.context else []
+        return [*context, *row.tokenizer.sot_sequence]
+
+    def _context(self, request: DecodeRequest) -> list[int]:
+        """Context tokens, cut to one of the few lengths that let windows share a batch."""
+        hotwords = self._encode_text(request.options.hotwords)
+        recent = self._encode_text(request.prompt)
+        lengths = self.info.profile.prompt_lengths
+        hotwords = hotwords[: lengths[-1] // 2] if recent else hotwords[: lengths[-1]]
+        available = len(hotwords) + len(recent)
+        length = max((length for length in lengths if length <= available), default=0)
+        kept = max(0, length - len(hotwords))
+        return [*hotwords[:length], *(recent[-kept:] if kept else [])]
+
+    def _encode_text(self, text: str) -> list[int]:
+        text = text.strip()
+        if not text:
+            return []
+        tokens: list[int] = self._tokens.encode(" " + text, add_special_tokens=False).ids
+        return tokens
+
+    def _tokens_of(self, text: str, tokens: tuple[int, ...]) -> Sequence[int]:
+        """Token ids of a committed word; a word of another decoder has none."""
+        if tokens:
+            return tokens
+        encoded: list[int] = self._tokens.encode(text, add_special_tokens=False).ids
+        return encoded
+
+    # -- words
+
+    def _words(
+        self,
+        encoded: ctranslate2.StorageView,
+        rows: Sequence[_Row],
+        new_tokens: Sequence[list[int]],
+    ) -> list[Words]:
+        """Words with times for the new tokens of each row."""
+        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for index, row in enumerate(rows):
+            if new_tokens[index]:
+                groups[tuple(row.tokenizer.sot_sequence)].append(index)
+        pieces: list[list[Piece]] = [[] for _ in rows]
+        for start_sequence, indices in groups.items():
+            # One call aligns the rows of one language and task: it takes a single start sequence.
+            aligned = self._align(encoded, start_sequence, rows, indices, new_tokens)
+            for index, row_pieces in zip(indices, aligned, strict=True):
+                pieces[index] = row_pieces
+        return [self._place(row, row_pieces) for row, row_pieces in zip(rows, pieces, strict=True)]
+
+    def _align(
+        self,
+        encoded: ctranslate2.StorageView,
+        start_sequence: tuple[int, ...],
+        rows: Sequence[_Row],
+        indices: Sequence[int],
+        new_tokens: Sequence[list[int]],
+    ) -> list[list[Piece]]:
+        split = [_split(rows[index].tokenizer, new_tokens[index]) for index in indices]
+        if self._can_align:
+            try:
+                alignments = self._model.align(
+                    _select(encoded, indices, len(rows)),
+                    list(start_sequence),
+                    [rows[index].prefix + new_tokens[index] for index in indices],
+                    [_content_frames(rows[index].request) for index in indices],
+                )
+            except RuntimeError as exc:
+                # A converted model may lack alignment heads; that shows at the warm-up.
+                self._can_align = False
+                logger.warning(
+                    "model %s gives no word times, they are estimated: %s", self.info.name, exc
+                )
+            else:
+                return [
+                    _aligned_pieces(texts, alignment, len(rows[index].prefix))
+                    for texts, alignment, index in zip(split, alignments, indices, strict=True)
+                ]
+        return [
+            spread_pieces(
+                texts, start=_uncommitted_from(rows[index]), end=rows[index].request.duration_s
+            )
+            for texts, index in zip(split, indices, strict=True)
+        ]
+
+    def _place(self, row: _Row, pieces: Sequence[Piece]) -> Words:
+        request = row.request
+        has_spaces = row.tokenizer.language_code not in _NO_SPACES
+        merged = merge_pieces(pieces, has_spaces=has_spaces)
+        words = place_words(
+            merged,
+            window_start=request.start,
+            window_end=request.end,
+            offset_s=self.info.profile.word_time_offset_s if self._can_align else 0.0,
+            earliest=request.prefix[-1].end if request.prefix else request.start,
+        )
+        return words if request.prefix or not has_spaces else _with_leading_space(words)
+
+    # -- tokens and languages
+
+    def _tokenizer(self, language: str, task: str) -> Tokenizer:
+        key = (language, task)
+        with self._tokenizers_lock:
+            if key not in self._tokenizers:
+                self._tokenizers[key] = Tokenizer(
+                    self._tokens, self._model.is_multilingual, task=task, language=language
+                )
+            return self._tokenizers[key]
+
+    def _languages(self) -> tuple[str, ...]:
+        if not self._model.is_multilingual:
+            return ("en",)
+        tokens = self._tokens.get_vocab()
+        start = tokens["<|startoftranscript|>"]
+        # The language tokens stand right behind the start token, in every multilingual model.
+        ids = range(start + 1, start + 1 + self._model.num_languages)
+        by_id = {token_id: token for token, token_id in tokens.items()}
+        return tuple(by_id[token_id].strip("<|>") for token_id in ids)
+
+
+def load_profile(folder: Path) -> StreamingProfile:
+    """Read ``streaming.json`` beside a model; without one, the careful defaults.
+
+    Raises:
+        ModelLoadError: If the file is no JSON object with fields of :class:`StreamingProfile`.
+    """
+    path = folder / "streaming.json"
+    if not path.exists():
+        return StreamingProfile()
+    try:
+        fields = json.loads(path.read_text("utf-8"))
+        window = WindowRules(**fields.pop("window", {}))
+        for name in ("window_buckets_s", "prompt_lengths"):
+            if name in fields:
+                fields[name] = tuple(fields[name])
+        return StreamingProfile(window=window, **fields)
+    except (ValueError, TypeError, AttributeError) as exc:
+        raise ModelLoadError(f"{path} is not a streaming profile: {exc}") from exc
+
+
+def _load(folder: Path, device: Device) -> ctranslate2.models.Whisper:
+    try:
+        return ctranslate2.models.Whisper(
+            str(folder),
+            device=device.name,
+            compute_type=device.compute_type,
+            inter_threads=device.workers,
+            intra_threads=device.threads_per_worker,
+        )
+    except (RuntimeError, ValueError) as exc:
+        raise ModelLoadError(
+            f"the model in {folder} cannot be loaded on {device.name}: {exc}"
+        ) from exc
+
+
+def _load_tokenizer(folder: Path) -> tokenizers.Tokenizer:
+    path = folder / "tokenizer.json"
+    if not path.exists():
+        raise ModelLoadError(
+            f"{path} is missing; copy it from the model the folder was converted from"
+        )
+    return tokenizers.Tokenizer.from_file(str(path))
+
+
+def _average_logprob(result: ctranslate2.models.WhisperGenerationResult, row: _Row) -> float:
+    """Mean over the new tokens and the end of text.
+
+    CTranslate2 counts a forced prefix with log-probability 0 but divides by its length too.
+    """
+    length = len(result.sequences_ids[0])
+    total: float = result.scores[0] * length
+    return total / (length - len(row.prefix) + 1)
+
+
+def _content_frames(request: DecodeRequest) -> int:
+    """What ``align`` calls ``num_frames``: mel frames, which it halves itself, at least two."""
+    return max(4, math.ceil(len(request.samples) / _HOP_SAMPLES))
+
+
+def _uncommitted_from(row: _Row) -> float:
+    prefix = row.request.prefix
+    return max(0.0, prefix[-1].end - row.request.start) if prefix else 0.0
+
+
+def _select(
+    encoded: ctranslate2.StorageView, indices: Sequence[int], batch: int
+) -> ctranslate2.StorageView:
+    """The rows ``indices`` of the encoder output."""
+    if len(indices) == batch:
+        return encoded
+    array = np.ascontiguousarray(
+        np.asarray(encoded.to_device(ctranslate2.Device.cpu))[list(indices)]
+    )
+    return ctranslate2.StorageView.from_array(array)
+
+
+def _split(tokenizer: Tokenizer, tokens: list[int]) -> list[tuple[str, tuple[int, ...]]]:
+    texts, groups = tokenizer.split_to_word_tokens(tokens)
+    return [(text, tuple(group)) for text, group in zip(texts, groups, strict=True)]
+
+
+def _aligned_pieces(
+    texts: Sequence[tuple[str, tuple[int, ...]]],
+    alignment: _Alignment,
+    prefix_length: int,
+) -> list[Piece]:
+    """Times of the new pieces from the alignment path of prefix and new tokens.
+
+    A token starts in the frame where the path first reaches it, and ends where the next one
+    starts. The row behind the last text token is the end of text, so the last word ends where
+    that row starts; the path's own end is always the last frame and says nothing.
+    """
+    first_frame: dict[int, int] = {}
+    for token_index, frame in alignment.alignments:
+        first_frame.setdefault(token_index, frame)
+    last_frame = alignment.alignments[-1][1] if alignment.alignments else 0
+    pieces, position = [], prefix_length
+    for text, tokens in texts:
+        after = position + len(tokens)
+        probabilities = alignment.text_token_probs[position:after]
+        pieces.append(
+            Piece(
+                text=text,
+                tokens=tokens,
+                start=first_frame.get(position, last_frame) / _FRAMES_PER_SECOND,
+                end=first_frame.get(after, last_frame) / _FRAMES_PER_SECOND,
+                probability=sum(probabilities) / len(probabilities) if probabilities else 0.0,
+            )
+        )
+        position = after
+    return pieces
+
+
+def _with_leading_space(words: Words) -> Words:
+    """The first word of an utterance must not run into the last one of the utterance before."""
+    if not words or words[0].text.startswith(" "):
+        return words
+    first = words[0]
+    spaced = type(first)(
+        " " + first.text, first.start, first.end, first.probability, first.tokens, first.speaker
+    )
+    return (spaced, *words[1:])

@@ -1,0 +1,101 @@
+"""From decoded pieces of text to words with times."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from whisper_streaming.core.hypothesis import Word
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some tokens that read as one piece of text; times in seconds from the window's start."""
+
+    text: str
+    tokens: tuple[int, ...]
+    start: float
+    end: float
+    probability: float
+
+
+def is_punctuation(text: str) -> bool:
+    """Whether ``text`` has nothing that is spoken."""
+    return not any(character.isalnum() for character in text)
+
+
+def merge_pieces(pieces: Sequence[Piece], *, has_spaces: bool) -> list[Piece]:
+    """Join what belongs to one word: ``well``, ``-known``, ``.`` become ``well-known.``
+
+    Args:
+        pieces: In spoken order.
+        has_spaces: Whether the language separates words by spaces. Then every piece without a
+            leading space goes on with the word before it; otherwise only punctuation does.
+
+    Returns:
+        The words. The first one may be glued to a word before the window; it is then left alone.
+    """
+    merged: list[Piece] = []
+    for piece in pieces:
+        punctuation = is_punctuation(piece.text)
+        glued = not piece.text.startswith(" ") if has_spaces else punctuation
+        if not glued or not merged:
+            merged.append(piece)
+            continue
+        word = merged[-1]
+        merged[-1] = replace(
+            word,
+            text=word.text + piece.text,
+            tokens=word.tokens + piece.tokens,
+            # A full stop is not spoken, so it does not make its word longer.
+            end=word.end if punctuation else piece.end,
+            probability=word.probability
+            if punctuation
+            else min(word.probability, piece.probability),
+        )
+    return merged
+
+
+def place_words(
+    pieces: Sequence[Piece],
+    *,
+    window_start: float,
+    window_end: float,
+    offset_s: float,
+    earliest: float,
+) -> tuple[Word, ...]:
+    """Put words on the session's clock: inside the window, in order, not before ``earliest``.
+
+    Args:
+        pieces: Words with times from the window's start.
+        window_start: Seconds on the session's clock.
+        window_end: Seconds on the session's clock.
+        offset_s: The model's steady error, added to all times.
+        earliest: Where the word before the first one ends, on the session's clock.
+    """
+    words = []
+    previous_end = max(window_start, min(earliest, window_end))
+    for piece in pieces:
+        start = min(max(window_start + piece.start + offset_s, previous_end), window_end)
+        end = min(max(window_start + piece.end + offset_s, start), window_end)
+        words.append(Word(piece.text, start, end, piece.probability, piece.tokens))
+        previous_end = end
+    return tuple(words)
+
+
+def spread_pieces(
+    texts: Sequence[tuple[str, tuple[int, ...]]], *, start: float, end: float
+) -> list[Piece]:
+    """Times for pieces of a model that cannot align: by their share of the characters.
+
+    Args:
+        texts: Text and tokens of each piece.
+        start: Where the first may begin, seconds from the window's start.
+        end: Where the last ends, seconds from the window's start.
+    """
+    total = sum(len(text) for text, _ in texts) or 1
+    pieces, position = [], 0
+    for text, tokens in texts:
+        piece_start = start + (end - start) * position / total
+        position += len(text)
+        piece_end = start + (end - start) * position / total
+        pieces.append(Piece(text, tokens, piece_start, piece_end, 1.0))
+    return pieces

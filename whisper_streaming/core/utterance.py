@@ -1,0 +1,114 @@
+"""The open utterance of a session: its window, its committed words and its tail."""
+
+from collections import deque
+from dataclasses import replace
+
+from whisper_streaming.core.audio import samples_of, seconds
+from whisper_streaming.core.hypothesis import Hypothesis, WindowRules, Word, Words
+from whisper_streaming.core.policy import CommitPolicy, spoken_form
+
+# Words this close to the end of a full window may be cut off, so they are decoded again.
+_FULL_WINDOW_MARGIN_S = 1.0
+# Word times are not exact: a window starts a little before the first word it keeps.
+_CUT_MARGIN_S = 0.1
+
+
+class Utterance:
+    """Speech between two endpoints, decoded in windows that start at ``window_start``.
+
+    Attributes:
+        utterance_id: Number within the session.
+        window_start: First sample of the next window.
+        end: Where the utterance ends; None while it goes on.
+        requested_until: Audio before this sample is in a window that was asked for.
+        prefix: Committed words inside the window.
+        tail: Uncommitted words of the newest hypothesis.
+    """
+
+    def __init__(
+        self, utterance_id: int, window_start: int, speech_start: int, history: int
+    ) -> None:
+        self.utterance_id = utterance_id
+        self.window_start = window_start
+        self.end: int | None = None
+        self.requested_until = speech_start
+        self.prefix: Words = ()
+        self.tail: Words = ()
+        self._history: deque[Words] = deque(maxlen=history)
+        # The first word would start with the window otherwise: attention puts silence into it.
+        self._last_word_end = seconds(speech_start)
+
+    def commit_agreed(self, hypothesis: Hypothesis, policy: CommitPolicy) -> Words:
+        """Commit what the policy calls safe; the rest becomes the tail."""
+        count = policy.safe_words(tuple(self._history), hypothesis)
+        return self._commit(hypothesis.words, count)
+
+    def commit_full(self, hypothesis: Hypothesis, window_end_s: float) -> Words:
+        """Commit all but the words at the very end of a window that cannot grow."""
+        safe_until = window_end_s - _FULL_WINDOW_MARGIN_S
+        count = sum(1 for word in hypothesis.words if word.end <= safe_until)
+        return self._commit(hypothesis.words, count)
+
+    def commit_all(self, words: Words) -> Words:
+        """Commit ``words``: the utterance is over."""
+        return self._commit(words, len(words))
+
+    def hold(self, words: Words) -> None:
+        """Show ``words`` without committing any (the language is not decided)."""
+        self._commit(words, 0)
+
+    def trim(self, window_end: int, rules: WindowRules) -> Words:
+        """Cut a long window before its last committed words; return the words that left it."""
+        if window_end - self.window_start <= samples_of(rules.trim_window_s) or not self.prefix:
+            return ()
+        kept = self.prefix[-rules.keep_words :]
+        return self._cut(samples_of(kept[0].start - _CUT_MARGIN_S), kept)
+
+    def restart_after(self, window_end: int) -> Words:
+        """Move a full window on for good; return the words that left it.
+
+        Must make progress whatever the hypothesis said, or a stream of noise would be decoded
+        over and over.
+        """
+        earliest = window_end - samples_of(_FULL_WINDOW_MARGIN_S)
+        left = self._cut(max(earliest, samples_of(self._last_word_end)), ())
+        self._history.clear()
+        return left
+
+    def _cut(self, sample: int, kept: Words) -> Words:
+        left = self.prefix[: len(self.prefix) - len(kept)]
+        self.window_start = max(self.window_start, sample)
+        self.prefix = kept
+        return left
+
+    def _commit(self, words: Words, count: int) -> Words:
+        words = self._in_order(words)
+        committed = words[:count]
+        spoken = sum(1 for word in committed if spoken_form(word.text))
+        self.prefix += committed
+        self.tail = words[count:]
+        for _ in range(len(self._history)):
+            self._history.append(_without_spoken(self._history.popleft(), spoken))
+        self._history.append(self.tail)
+        if committed:
+            self._last_word_end = committed[-1].end
+        return committed
+
+    def _in_order(self, words: Words) -> Words:
+        """``words`` with times that never go back behind a committed word."""
+        ordered: list[Word] = []
+        earliest = self._last_word_end
+        for word in words:
+            start = max(word.start, earliest)
+            ordered.append(replace(word, start=start, end=max(word.end, start)))
+            earliest = ordered[-1].end
+        return tuple(ordered)
+
+
+def _without_spoken(words: Words, count: int) -> Words:
+    """``words`` without the first ``count`` spoken ones and the punctuation between them."""
+    for index, word in enumerate(words):
+        if count == 0:
+            return words[index:]
+        count -= bool(spoken_form(word.text))
+    return ()
