@@ -1,0 +1,109 @@
+"""The console command: ``whisper-streaming COMMAND ...``.
+
+Each command is imported when it is called for, so that ``listen`` loads no model runtime and
+``--version`` loads nothing.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from whisper_streaming.version import __version__
+
+USAGE_ERROR: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One word after ``whisper-streaming``, and what it runs with the arguments that follow."""
+
+    name: str
+    summary: str
+    run: Callable[[Sequence[str]], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments:
+        sys.stderr.write(_help())
+        return USAGE_ERROR
+    name, rest = arguments[0], arguments[1:]
+    if name in ("-h", "--help", "help"):
+        sys.stdout.write(_help())
+        return 0
+    if name in ("-V", "--version"):
+        sys.stdout.write(f"whisper-streaming {__version__}\n")
+        return 0
+    command = next((command for command in COMMANDS if command.name == name), None)
+    if command is None:
+        names = ", ".join(command.name for command in COMMANDS)
+        sys.stderr.write(f"whisper-streaming: there is no command {name!r}; there are: {names}\n")
+        return USAGE_ERROR
+    return command.run(rest)
+
+
+def _help() -> str:
+    lines = "".join(f"  {command.name:<12}{command.summary}\n" for command in COMMANDS)
+    return f"""usage: whisper-streaming COMMAND [ARGUMENT ...]
+
+Self-hosted live transcription: a WhisperLive-compatible server and its client.
+
+commands:
+{lines}
+options:
+  -h, --help    show this text
+  -V, --version show the version
+
+"whisper-streaming COMMAND --help" describes a command. No model at hand and no network?
+"serve --model demo" loads the embedded one; it understands synthetic voices only.
+"""
+
+
+def _serve(argv: Sequence[str]) -> int:
+    from whisper_streaming.server.cli import main as serve
+
+    return serve(argv)
+
+
+def _listen(argv: Sequence[str]) -> int:
+    from whisper_streaming.client.cli import main as listen
+
+    return listen(argv)
+
+
+def _transcribe(argv: Sequence[str]) -> int:
+    from whisper_streaming.transcribe import main as transcribe
+
+    return transcribe(argv)
+
+
+def _models(argv: Sequence[str]) -> int:
+    from whisper_streaming.model_listing import main as models
+
+    return models(argv)
+
+
+def _demo(argv: Sequence[str]) -> int:
+    from whisper_streaming.demo import main as demo
+
+    return demo(argv)
+
+
+def _doctor(argv: Sequence[str]) -> int:
+    from whisper_streaming.doctor import main as doctor
+
+    return doctor(argv)
+
+
+COMMANDS: Final = (
+    Command("serve", "start the server", _serve),
+    Command("listen", "show live captions of the microphone, from a running server", _listen),
+    Command(
+        "transcribe", "transcribe recordings; starts a server of its own if need be", _transcribe
+    ),
+    Command("models", "list the models by name, and which are on this machine", _models),
+    Command("demo", "stream a bundled recording through server and client, live", _demo),
+    Command("doctor", "check this installation, one line each: ok or the fix", _doctor),
+)
