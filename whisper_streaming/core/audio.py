@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 SAMPLE_RATE: Final = 16_000
 
+_LARGEST_SPARE: Final = 8  # storage over content, before memory is given back
+
 FloatArray = npt.NDArray[np.float32]
 
 
@@ -73,10 +75,11 @@ class AudioBuffer:
             self._offset += count
             self._start_sample += count
             self._length -= count
+            if len(self._storage) > _LARGEST_SPARE * max(self._length, SAMPLE_RATE):
+                self._make_room(0)  # an endless session must not keep its largest backlog
 
     def _make_room(self, count: int) -> None:
         needed = self._length + count
-        # Shrinks again after a burst: an endless session must not keep its largest backlog.
         size = max(SAMPLE_RATE, 2 * needed)
         storage = np.empty(size, dtype=np.float32)
         storage[: self._length] = self._storage[self._offset : self._offset + self._length]

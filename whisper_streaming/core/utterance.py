@@ -70,8 +70,14 @@ class Utterance:
         Must make progress whatever the hypothesis said, or a stream of noise would be decoded
         over and over.
         """
-        earliest = window_end - samples_of(_FULL_WINDOW_MARGIN_S)
-        left = self._cut(max(earliest, samples_of(self._last_word_end)), ())
+        margin_start = window_end - samples_of(_FULL_WINDOW_MARGIN_S)
+        start = margin_start
+        if self.tail:  # not in the middle of a word
+            start = min(start, samples_of(self.tail[0].start))
+        start = max(start, samples_of(self._last_word_end))
+        if start <= self.window_start:
+            start = margin_start
+        left = self._cut(start, ())
         self._history.clear()
         return left
 

@@ -1,0 +1,46 @@
+import pytest
+
+from tests.core.builders import words
+from whisper_streaming.core.filters import cut_loop, is_silence
+from whisper_streaming.core.hypothesis import Hypothesis
+
+
+@pytest.mark.parametrize(
+    ("no_speech", "logprob", "expected"),
+    [
+        pytest.param(0.9, -1.5, True, id="silent and unsure"),
+        pytest.param(0.9, -0.3, False, id="silent but sure of its words"),
+        pytest.param(0.1, -1.5, False, id="unsure speech"),
+        pytest.param(0.9, None, False, id="unknown certainty"),
+    ],
+)
+def test_silence_needs_both_signs(no_speech: float, logprob: float | None, expected: bool) -> None:
+    hypothesis = Hypothesis(
+        words("thank you"), "en", no_speech_probability=no_speech, average_logprob=logprob
+    )
+    assert is_silence(hypothesis) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        pytest.param("yes yes yes", "yes yes yes", id="people repeat a word"),
+        pytest.param("one one one one zero", "one one one one zero", id="digits"),
+        pytest.param("no " * 9, "no", id="one word for ever"),
+        pytest.param("so " + "I think that " * 5, "so I think that", id="a phrase for ever"),
+        pytest.param(
+            "I think that I think that I was right",
+            "I think that I think that I was right",
+            id="a restart is speech",
+        ),
+        pytest.param("a b c d " * 4, "a b c d", id="four rounds are a loop"),
+        pytest.param("a b c d " * 3, "a b c d " * 3, id="three are not"),
+        pytest.param("", "", id="nothing"),
+    ],
+)
+def test_cuts_a_loop_after_its_first_round(text: str, kept: str) -> None:
+    assert cut_loop(words(text)) == words(kept)
+
+
+def test_compares_spoken_forms() -> None:
+    assert len(cut_loop(words("Thank you. thank you, " * 2))) == 2

@@ -1,0 +1,388 @@
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.core.builders import FRAME, audio, hypothesis, words
+from tests.core.driver import Driver, Truth
+from whisper_streaming.core.audio import samples_of
+from whisper_streaming.core.endpoint import EndpointRules
+from whisper_streaming.core.events import (
+    AudioGap,
+    GapReason,
+    LanguageDetected,
+    PartialUpdated,
+    SessionEnded,
+    SessionFailed,
+    SpeechStarted,
+    UtteranceEnded,
+    WordsCommitted,
+)
+from whisper_streaming.core.hypothesis import DecodeOptions, DecodeRequest, WindowRules, join_words
+from whisper_streaming.core.session import Session, SessionConfig
+from whisper_streaming.errors import SessionStateError
+
+ENGLISH = SessionConfig(options=DecodeOptions(language="en"))
+DETECT = SessionConfig(options=DecodeOptions(language=None))
+
+
+def feed(session: Session, duration_s: float, *, speech: bool) -> None:
+    """Whole frames of speech or silence."""
+    frames = round(duration_s * 16_000 / FRAME)
+    probs = np.full(frames, 0.9 if speech else 0.05, dtype=np.float32)
+    session.receive_audio(audio(frames * FRAME / 16_000), probs)
+
+
+def requested(session: Session) -> DecodeRequest:
+    request = session.decode_to_run()
+    assert request is not None
+    return request
+
+
+def speaking(config: SessionConfig = ENGLISH, duration_s: float = 1.0) -> Session:
+    """A session that has heard a second of speech and asks for nothing yet."""
+    session = Session(config)
+    feed(session, duration_s, speech=True)
+    session.events_to_send()
+    return session
+
+
+def test_silence_is_never_decoded() -> None:
+    session = Session(ENGLISH)
+    feed(session, 60.0, speech=False)
+
+    assert session.decode_to_run() is None
+    assert session.events_to_send() == []
+    assert session.lag_s == 0.0
+    session.receive_eof()
+    (ended,) = session.events_to_send()
+    assert isinstance(ended, SessionEnded)
+    assert ended.account.silence == ended.account.received
+
+
+def test_silence_needs_no_memory() -> None:
+    session = Session(ENGLISH)
+    for _ in range(600):
+        feed(session, 1.0, speech=False)
+
+    assert session._audio.end_sample - session._audio.start_sample < samples_of(1.0)
+
+
+def test_speech_starts_before_it_was_detected() -> None:
+    session = Session(ENGLISH)
+    feed(session, 2.048, speech=False)
+    feed(session, 0.512, speech=True)
+
+    assert session.events_to_send() == [SpeechStarted(1, 1.648)]
+    request = requested(session)
+    assert request.start == pytest.approx(2.048 - 0.4)
+    assert request.end == pytest.approx(2.56)
+
+
+def test_asks_only_when_enough_new_audio_arrived() -> None:
+    session = speaking()
+    requested(session)
+    session.receive_hypothesis(hypothesis("the cat"))
+    feed(session, 0.256, speech=True)
+    assert session.decode_to_run() is None
+
+    feed(session, 0.064, speech=True)
+    assert requested(session).end == pytest.approx(1.32, abs=0.04)
+
+
+def test_one_request_at_a_time_and_the_next_covers_all_audio() -> None:
+    session = speaking()
+    requested(session)
+    feed(session, 3.0, speech=True)
+    assert session.decode_to_run() is None
+
+    session.receive_hypothesis(hypothesis("the cat"))
+    assert requested(session).end == pytest.approx(4.0, abs=0.04)
+
+
+def test_two_hypotheses_that_agree_commit() -> None:
+    session = speaking()
+    requested(session)
+    session.receive_hypothesis(hypothesis("the cat sat"))
+    assert session.events_to_send() == [PartialUpdated(1, words("the cat sat"))]
+
+    feed(session, 0.32, speech=True)
+    requested(session)
+    session.receive_hypothesis(hypothesis("the cat sits down"))
+    committed, partial = session.events_to_send()
+
+    assert committed == WordsCommitted(1, words("the cat"))
+    assert isinstance(partial, PartialUpdated)
+    assert join_words(partial.words) == " sits down"
+    feed(session, 0.32, speech=True)
+    assert join_words(requested(session).prefix) == " the cat"
+
+
+def test_the_end_of_speech_brings_a_last_decode_that_commits_all() -> None:
+    session = speaking()
+    feed(session, 0.64, speech=False)
+    request = requested(session)
+    assert request.is_last
+    assert request.end < 1.64 - 0.1  # the silence that told the end is not decoded
+
+    session.receive_hypothesis(hypothesis("the cat"))
+    assert session.events_to_send() == [
+        WordsCommitted(1, words("the cat")),
+        UtteranceEnded(1, request.end),
+    ]
+    assert session.decode_to_run() is None
+    assert not session.has_open_utterance
+
+
+def test_end_of_audio_flushes_and_is_idempotent() -> None:
+    session = speaking()
+    session.receive_eof()
+    session.receive_eof()
+    request = requested(session)
+    assert request.is_last
+    session.receive_hypothesis(hypothesis("the cat"))
+
+    *_, ended = session.events_to_send()
+    assert isinstance(ended, SessionEnded)
+    assert ended.account.received == ended.account.decoded
+    assert session.is_over
+    with pytest.raises(SessionStateError):
+        session.receive_audio(audio(0.1), np.zeros(0, dtype=np.float32))
+
+
+def test_end_of_audio_in_the_middle_of_a_first_sound_still_decodes_it() -> None:
+    session = Session(ENGLISH)
+    feed(session, 1.024, speech=False)
+    feed(session, 0.032, speech=True)  # one frame: too short to count, yet it was the last
+    session.receive_eof()
+
+    assert requested(session).is_last
+
+
+def test_idle_input_flushes_and_the_session_goes_on() -> None:
+    session = speaking()
+    session.receive_idle()
+    requested(session)
+    session.receive_hypothesis(hypothesis("the cat"))
+    assert isinstance(session.events_to_send()[-1], UtteranceEnded)
+
+    feed(session, 0.512, speech=True)
+    assert isinstance(session.events_to_send()[0], SpeechStarted)
+    assert requested(session).start >= 1.0 - 0.04  # nothing is decoded twice
+
+
+def test_idle_in_silence_does_nothing() -> None:
+    session = Session(ENGLISH)
+    feed(session, 2.048, speech=False)
+    session.receive_idle()
+
+    assert session.decode_to_run() is None
+    assert session.events_to_send() == []
+
+
+def test_an_endpoint_that_arrives_during_a_decode_waits() -> None:
+    session = speaking()
+    requested(session)
+    feed(session, 0.64, speech=False)
+    feed(session, 1.28, speech=True)
+    session.receive_hypothesis(hypothesis("the cat"))
+
+    request = requested(session)
+    assert request.is_last
+    assert request.end < 1.64
+    session.receive_hypothesis(hypothesis("the cat sat"))
+    kinds = [type(event) for event in session.events_to_send()]
+    assert kinds[-3:] == [WordsCommitted, UtteranceEnded, SpeechStarted]
+
+
+def test_committed_text_becomes_the_context_of_the_next_utterance() -> None:
+    session = speaking(replace(ENGLISH, prompt="Names: Holmes."))
+    assert requested(session).prompt == "Names: Holmes."
+    feed(session, 0.64, speech=False)
+    session.receive_hypothesis(hypothesis("the cat"))
+    requested(session)
+    session.receive_hypothesis(hypothesis("the cat"))
+    feed(session, 0.512, speech=True)
+
+    assert requested(session).prompt == "Names: Holmes. the cat"
+
+
+def test_a_long_silence_ends_the_context() -> None:
+    session = speaking()
+    session.receive_idle()
+    requested(session)
+    session.receive_hypothesis(hypothesis("the cat"))
+    feed(session, 6.4, speech=False)
+    feed(session, 0.512, speech=True)
+
+    assert requested(session).prompt == ""
+
+
+def test_a_long_window_is_cut_before_its_last_committed_words() -> None:
+    rules = WindowRules(max_window_s=10.0, trim_window_s=2.0, keep_words=2)
+    session = speaking(replace(ENGLISH, window=rules), duration_s=2.496)
+    requested(session)
+    session.receive_hypothesis(hypothesis("the cat sat on the mat"))
+    feed(session, 0.32, speech=True)
+    requested(session)
+    session.receive_hypothesis(hypothesis("the cat sat on the mat again"))
+    feed(session, 0.32, speech=True)
+
+    request = requested(session)
+    assert join_words(request.prefix) == " the mat"
+    assert request.prompt == " the cat sat on"
+    assert request.start == pytest.approx(1.0 - 0.1, abs=0.01)
+
+
+def test_a_full_window_commits_by_force_and_moves_on() -> None:
+    rules = WindowRules(max_window_s=4.0, trim_window_s=30.0, keep_words=2)
+    session = speaking(replace(ENGLISH, window=rules), duration_s=6.4)
+    request = requested(session)
+    assert request.duration_s == 4.0
+    said = " ".join(str(number) for number in range(15))  # 3.75 s
+    session.receive_hypothesis(hypothesis(said))
+
+    committed = session.events_to_send()[0]
+    assert isinstance(committed, WordsCommitted)
+    assert committed.words[-1].end == 3.0
+    assert requested(session).start == 3.0
+
+
+def test_without_vad_silence_is_decoded_too() -> None:
+    session = Session(replace(ENGLISH, withhold_silence=False))
+    feed(session, 1.024, speech=False)
+
+    assert requested(session).start == 0.0
+    session.receive_hypothesis(hypothesis(""))
+    session.receive_eof()
+    requested(session)
+    session.receive_hypothesis(hypothesis(""))
+    ended = session.events_to_send()[-1]
+    assert isinstance(ended, SessionEnded)
+    assert ended.account.decoded == ended.account.received
+
+
+def test_without_vad_a_pause_of_the_decoder_ends_the_utterance() -> None:
+    session = Session(replace(ENGLISH, withhold_silence=False))
+    for _ in range(20):
+        feed(session, 0.512, speech=False)
+        if session.decode_to_run() is not None:
+            session.receive_hypothesis(hypothesis(""))
+
+    ends = [event for event in session.events_to_send() if isinstance(event, UtteranceEnded)]
+    assert len(ends) >= 2
+
+
+# -- language
+
+
+def test_a_detected_language_is_kept_once_it_is_certain() -> None:
+    session = speaking(DETECT, duration_s=2.56)
+    assert requested(session).options.language is None
+    session.receive_hypothesis(
+        replace(hypothesis("hallo"), language="de", language_probability=0.9)
+    )
+
+    assert session.events_to_send()[0] == LanguageDetected("de", 0.9)
+    feed(session, 0.32, speech=True)
+    assert requested(session).options.language == "de"
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "probability"),
+    [pytest.param(1.024, 0.99, id="too short"), pytest.param(4.096, 0.4, id="uncertain")],
+)
+def test_nothing_is_shown_or_lost_while_the_language_is_open(
+    duration_s: float, probability: float
+) -> None:
+    session = speaking(DETECT, duration_s=duration_s)
+    unsure = replace(hypothesis("hallo"), language="de", language_probability=probability)
+    requested(session)
+    session.receive_hypothesis(unsure)
+    assert session.events_to_send() == []
+
+    session.receive_eof()
+    assert requested(session).start == 0.0
+    session.receive_hypothesis(unsure)
+    (committed,) = [e for e in session.events_to_send() if isinstance(e, WordsCommitted)]
+    assert join_words(committed.words) == " hallo"
+
+
+# -- failure
+
+
+def test_a_failed_window_is_asked_for_again_with_what_arrived_since() -> None:
+    session = speaking()
+    requested(session)
+    session.receive_failure()
+    assert session.decode_to_run() is None
+    feed(session, 0.32, speech=True)
+
+    request = requested(session)
+    assert (request.start, request.end) == (0.0, pytest.approx(1.32, abs=0.04))
+
+
+def test_a_failed_last_window_is_a_gap_and_keeps_the_words_heard() -> None:
+    session = speaking()
+    requested(session)
+    session.receive_hypothesis(hypothesis("the cat"))
+    feed(session, 0.512, speech=True)
+    session.receive_eof()
+    requested(session)
+    session.events_to_send()
+    session.receive_failure()
+
+    gap, committed, ended, over = session.events_to_send()
+    assert isinstance(gap, AudioGap)
+    assert gap.reason is GapReason.DECODE_FAILED
+    assert (gap.start, gap.end) == (pytest.approx(1.0, abs=0.04), pytest.approx(1.5, abs=0.04))
+    assert isinstance(committed, WordsCommitted)
+    assert join_words(committed.words) == " the cat"
+    assert isinstance(ended, UtteranceEnded)
+    assert isinstance(over, SessionEnded)
+    assert over.account.gap > 0
+
+
+def test_gives_up_after_three_failures_in_a_row_and_accounts_for_everything() -> None:
+    session = speaking()
+    for _ in range(3):
+        feed(session, 0.512, speech=True)
+        requested(session)
+        session.receive_failure()
+
+    *_, failed = session.events_to_send()
+    assert isinstance(failed, SessionFailed)
+    assert failed.account.gap == failed.account.received
+    assert session.is_over
+    assert session.decode_to_run() is None
+    feed(session, 1.0, speech=True)  # a late message is harmless
+
+
+def test_an_answer_without_a_request_is_our_bug() -> None:
+    session = Session(ENGLISH)
+    with pytest.raises(SessionStateError):
+        session.receive_hypothesis(hypothesis("the"))
+    with pytest.raises(SessionStateError):
+        session.receive_failure()
+
+
+def test_lag_is_the_speech_that_waits() -> None:
+    session = speaking(duration_s=2.048)
+    assert session.lag_s == pytest.approx(2.048)
+    requested(session)
+    session.receive_hypothesis(hypothesis("the"))
+    assert session.lag_s == 0.0
+
+
+def test_pre_roll_never_reaches_into_the_utterance_before() -> None:
+    rules = EndpointRules(silence_s=0.1, pre_roll_s=2.0)
+    truth = Truth([(0.5, 1.0), (1.4, 1.9), (2.3, 2.8)], 4.0)
+    driver = Driver(Session(replace(ENGLISH, endpoint=rules)), truth)
+    driver.feed(samples_of(4.0))
+    driver.finish()
+
+    lasts = [request for request in driver.requests if request.is_last]
+    assert len(lasts) == 3
+    assert all(a.end <= b.start for a, b in itertools.pairwise(lasts))
+    assert driver.texts == ["0", "1", "2"]
