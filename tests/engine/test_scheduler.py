@@ -174,6 +174,21 @@ async def test_a_bad_request_fails_alone(error: Exception) -> None:
     assert scheduler.stats().failures == 1
 
 
+async def test_a_request_on_trial_joins_no_other_batch() -> None:
+    backend = GatedBackend(fails=failing("bad"))
+    async with running(backend) as (scheduler, callers):
+        callers.create_task(scheduler.decode(request_named("a")))
+        bad = asyncio.create_task(scheduler.decode(request_named("bad")))
+        await backend.begun()
+        callers.create_task(scheduler.decode(request_named("new", is_last=True)))
+        await until_waiting(scheduler, 1)
+        backend.open()
+
+        with pytest.raises(DecodeError):
+            await bad
+    assert backend.batches == [["a", "bad"], ["new"], ["a"], ["bad"]]
+
+
 async def test_a_single_request_is_tried_twice() -> None:
     failures = iter([DecodeError("once"), None])
     backend = GatedBackend(fails=lambda names: next(failures))
