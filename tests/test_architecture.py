@@ -21,18 +21,31 @@ ALLOWED = {
     "config": {"errors"},
     "wire": {"core", "errors"},
     "media": {"core", "errors"},
+    "cli_flags": set(),
     "backends": {"core", "config", "errors"},
     "vad": {"core", "config", "errors"},
     "engine": {"backends", "core", "config", "errors"},
-    "server": {"engine", "wire", "core", "config", "errors", "media", "vad", "backends", "version"},
-    "client": {"wire", "core", "errors", "media", "version"},
+    "server": {
+        "engine",
+        "wire",
+        "core",
+        "config",
+        "errors",
+        "media",
+        "vad",
+        "backends",
+        "version",
+        "cli_flags",
+    },
+    "client": {"wire", "core", "errors", "media", "version", "cli_flags"},
     # programs: they may use whatever they show
     "__init__": {"version"},
     "__main__": {"cli"},
     "cli": {"version", "server", "client", "transcribe", "model_listing", "demo", "doctor"},
     "model_listing": {"backends"},
     "demo": {"server", "client", "backends", "engine", "core", "config", "errors", "media"},
-    "doctor": {"server", "client", "backends", "core", "config", "errors", "media", "local_server"},
+    "doctor": {"client", "backends", "config", "errors", "round_trip"},
+    "round_trip": {"client", "backends", "core", "config", "media", "local_server"},
     "local_server": {"server", "config", "errors"},
     "transcribe": {"server", "client", "config", "errors", "media", "local_server"},
 }
@@ -46,6 +59,13 @@ MAY_LOOK_INSIDE = {
     "model_listing": {"backends.model_store"},
     "demo": {"backends.model_store"},
     "doctor": {"backends.model_store", "backends.faster_whisper"},
+    "round_trip": {"backends.model_store"},
+}
+
+# module -> beyond what its area may, and why
+EXCEPTIONS = {
+    # Drives a session and the detector it is given in one go, for tests and measurements.
+    "engine.offline": {"vad.base"},
 }
 
 # area -> packages of other people that it may import
@@ -62,7 +82,8 @@ LIBRARIES = {
         "numpy", "ctranslate2", "faster_whisper", "huggingface_hub", "tokenizers", "tqdm",
     },
     "demo": {"numpy", "rich"},
-    "doctor": {"numpy", "ctranslate2", "faster_whisper"},
+    "doctor": {"ctranslate2", "faster_whisper"},
+    "round_trip": {"numpy"},
     "transcribe": {"numpy"},
 }  # fmt: skip
 
@@ -180,6 +201,8 @@ def area(module: str) -> str:
 def breaches_of_the_map(found: Import) -> str | None:
     importer, target = found.importer, own(found.imported)
     if target is None or area(target) == area(importer):
+        return None
+    if target in EXCEPTIONS.get(importer, set()):
         return None
     if area(target) not in ALLOWED[area(importer)]:
         return f"{found}: {area(importer)} must not import {area(target)}"

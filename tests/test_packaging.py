@@ -114,7 +114,7 @@ def test_the_licence_is_the_whole_apache_text() -> None:
 
     assert "Apache License" in text
     assert "END OF TERMS AND CONDITIONS" in text
-    assert metadata()["metadata"]["license"] == "Apache-2.0"
+    assert metadata()["metadata"]["license_expression"] == "Apache-2.0"
 
 
 # --- Dockerfile -----------------------------------------------------------------------------

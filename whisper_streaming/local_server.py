@@ -1,0 +1,66 @@
+"""A server in a thread of this process, for programs that need one for a moment."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+
+from whisper_streaming.config import ServerConfig
+from whisper_streaming.server import WhisperStreamingServer
+
+LOCAL_HOST = "127.0.0.1"
+
+
+@contextmanager
+def local_server(config: ServerConfig) -> Iterator[int]:
+    """Serve on a free port of this machine only, while the context is open.
+
+    Args:
+        config: All settings; its host and port are not used.
+
+    Yields:
+        The port. The model is loaded and warm.
+
+    Raises:
+        ModelLoadError: If the model cannot be had or does not decode.
+        ConfigurationError: If the settings and the model do not fit.
+    """
+    serving = _Serving(config)
+    # A daemon, so that Ctrl-C ends the process while a model is being fetched.
+    thread = threading.Thread(target=serving.run, name="local-server", daemon=True)
+    thread.start()
+    port = serving.port.result()
+    try:
+        yield port
+    finally:
+        serving.stop()
+        thread.join()
+
+
+class _Serving:
+    """What the two threads share."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        self.port: Future[int] = Future()
+        self._config = config
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopped = asyncio.Event()
+
+    def run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as exc:
+            if self.port.done():
+                raise
+            self.port.set_exception(exc)  # raised again by whoever waits for the port
+
+    def stop(self) -> None:
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._stopped.set)
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        async with WhisperStreamingServer(self._config).serving(LOCAL_HOST, 0) as server:
+            self.port.set_result(server.port)
+            await self._stopped.wait()
