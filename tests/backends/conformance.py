@@ -32,10 +32,17 @@ class BackendConformance:
 
     @pytest.fixture
     def variants(self, request_of_speech: DecodeRequest) -> list[DecodeRequest]:
-        """Requests that get different answers and the same batch key."""
+        """Windows of one length that get different answers and the same batch key."""
         samples = request_of_speech.samples
-        cuts = (len(samples), len(samples) // 2, len(samples) * 3 // 4)
-        return [replace(request_of_speech, samples=samples[:cut]) for cut in cuts]
+        fifth = len(samples) // 5
+        return [
+            replace(
+                request_of_speech,
+                samples=samples[offset : offset + 3 * fifth],
+                start_sample=START_SAMPLE + offset,
+            )
+            for offset in (0, fifth, 2 * fifth)
+        ]
 
     def test_says_what_it_is(self, backend: Backend) -> None:
         info = backend.info
