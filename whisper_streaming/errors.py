@@ -14,6 +14,7 @@ WhisperStreamingError            .public_reason  .close_code  .retryable
 │   ├── ModelLoadError           startup only                         exit status 1
 │   ├── DecodeError              one request, after one retry
 │   └── DecodeTimeout            the backend hangs
+├── ListenError                  the server's address cannot be had   exit status 1
 ├── SessionStateError            a call in the wrong state: our bug   1011
 ├── MediaError                   a recording that cannot be opened or decoded
 └── ClientError                  what a client program can catch
@@ -137,6 +138,10 @@ class DecodeTimeout(BackendError):
     @property
     def public_reason(self) -> str:
         return "the transcription model did not answer in time"
+
+
+class ListenError(WhisperStreamingError):
+    """The server cannot listen on its address; the message says what to do."""
 
 
 class SessionStateError(WhisperStreamingError):

@@ -1,0 +1,266 @@
+"""The command that starts the server: ``python run_websocket_server.py``."""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from whisper_streaming.cli_flags import FlagParser
+from whisper_streaming.config import load_config
+from whisper_streaming.errors import ConfigurationError, ModelLoadError, WhisperStreamingError
+from whisper_streaming.server.logs import setup_logging
+from whisper_streaming.server.websocket_server import WhisperStreamingServer
+from whisper_streaming.version import __version__
+
+INTERRUPTED: Final = 130
+
+_BACKENDS: Final = ("faster_whisper", "scripted", "whisperx")
+_VAD_HYSTERESIS: Final = 0.15
+"""How far below the threshold speech goes on; Silero's own default."""
+
+_EXAMPLES: Final = """\
+examples:
+  %(prog)s                                  the model small if it can be had, else the embedded one
+  %(prog)s --model demo                     the embedded model: synthetic voices only, no network
+  %(prog)s --host 0.0.0.0 --model medium --max-clients 10 --max-connection-time 1800
+  %(prog)s --model small --model medium     two models; clients choose by name, the first is default
+  %(prog)s --language auto --task translate detect each speaker's language, write English
+  %(prog)s --config server.toml --set policy.min_chunk_s=0.5
+
+Settings come from, last wins: defaults, --config FILE.toml, environment variables such as
+WHISPER_STREAMING__LIMITS__MAX_CLIENTS=8, flags. docs/settings.md lists all of them.
+Exit status: 0 stopped in order, 1 it cannot run, 2 wrong settings.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the server until SIGTERM or Ctrl-C; returns the exit status."""
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    try:
+        _check_whisperx(arguments)
+        config = load_config(
+            flags=flags_of(arguments), toml_path=arguments.config, environ=os.environ
+        )
+        setup_logging(config.log_level)
+        WhisperStreamingServer(config).run(on_started=_announce)
+    except WhisperStreamingError as error:
+        sys.stderr.write(f"{parser.prog}: error: {error}\n")
+        return error.exit_status
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All flags of the server. None of them has a default: what is not given is not set."""
+    parser = FlagParser(
+        description="Live transcription server: speaks the WhisperLive protocol over WebSockets.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"whisper-streaming {__version__}")
+    _add_network_flags(parser.add_argument_group("who may connect"))
+    _add_model_flags(parser.add_argument_group("model"))
+    _add_session_flags(parser.add_argument_group("defaults of sessions that do not say"))
+    _add_general_flags(parser.add_argument_group("general"))
+    _add_whisperx_flags(parser.add_argument_group("whisperx only"))
+    return parser
+
+
+def flags_of(arguments: argparse.Namespace) -> dict[str, object]:
+    """The given flags as dotted names of settings.
+
+    Raises:
+        ConfigurationError: If a ``--set`` is not ``GROUP.FIELD=VALUE``.
+    """
+    given = vars(arguments)
+    flags = {name: given[name] for name in given if name in _SETTING_NAMES}
+    if "vad.threshold" in flags:
+        # One flag moves both, else a low threshold would contradict the default release.
+        flags["vad.release"] = max(0.0, given["vad.threshold"] - _VAD_HYSTERESIS)
+    for assignment in given.get("set", ()):
+        name, equals, value = assignment.partition("=")
+        if not equals or not name:
+            raise ConfigurationError(f"--set takes GROUP.FIELD=VALUE, not {assignment!r}")
+        flags[name.strip().replace("-", "_")] = value.strip()
+    return flags
+
+
+# Destinations that are settings; the parser's other destinations are not.
+_SETTING_NAMES: Final = frozenset(
+    {
+        "host",
+        "port",
+        "language",
+        "task",
+        "log_level",
+        "limits.max_clients",
+        "limits.max_connection_time_s",
+        "backend.kind",
+        "backend.models",
+        "backend.device",
+        "backend.compute_type",
+        "backend.threads",
+        "backend.beam_size",
+        "vad.enabled",
+        "vad.threshold",
+    }
+)
+
+
+def _add_network_flags(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument("-H", "--host", help="address to listen on (default: localhost)")
+    group.add_argument("-p", "--port", help="port; 0 picks a free one (default: 9090)")
+    group.add_argument(
+        "--max-clients",
+        dest="limits.max_clients",
+        metavar="N",
+        help="sessions at the same time; the next one is told to wait (default: 4)",
+    )
+    group.add_argument(
+        "--max-connection-time",
+        dest="limits.max_connection_time_s",
+        metavar="SECONDS",
+        help="longest session, idle or not (default: 600)",
+    )
+
+
+def _add_model_flags(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument(
+        "--backend",
+        dest="backend.kind",
+        type=lambda name: name.replace("-", "_"),
+        choices=_BACKENDS,
+        help="what transcribes (default: faster_whisper)",
+    )
+    group.add_argument(
+        "-m",
+        "--model",
+        dest="backend.models",
+        metavar="MODEL",
+        action="append",
+        help="demo (embedded), tiny ... large-v3, turbo, distil-*, a hub id, or a CTranslate2 "
+        "folder; may be given several times (default: small if it can be had, else demo)",
+    )
+    group.add_argument(
+        "--device",
+        dest="backend.device",
+        metavar="DEVICE",
+        help="auto, cpu or cuda (default: auto)",
+    )
+    group.add_argument(
+        "-ng",
+        "--no-gpu",
+        dest="backend.device",
+        action="store_const",
+        const="cpu",
+        help="the same as --device cpu",
+    )
+    group.add_argument(
+        "--compute-type",
+        dest="backend.compute_type",
+        metavar="TYPE",
+        help="CTranslate2 type such as int8, float16 (default: int8 on a CPU, float16 on a GPU)",
+    )
+    group.add_argument(
+        "-t", "--threads", dest="backend.threads", metavar="N", help="CPU threads (default: all)"
+    )
+    group.add_argument(
+        "-bs",
+        "--beam-size",
+        dest="backend.beam_size",
+        metavar="N",
+        help="beam of the last decode of an utterance (default: 1)",
+    )
+
+
+def _add_session_flags(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument(
+        "-l",
+        "--language",
+        help="spoken language as a Whisper code, or auto to detect it (default: en)",
+    )
+    group.add_argument("--task", help="transcribe, or translate to English (default: transcribe)")
+    group.add_argument(
+        "-tr",
+        "--translate",
+        dest="task",
+        action="store_const",
+        const="translate",
+        help="the same as --task translate",
+    )
+    group.add_argument(
+        "--use-vad",
+        dest="vad.enabled",
+        action="store_true",
+        help="keep audio without speech from the model (default)",
+    )
+    group.add_argument(
+        "--no-vad", dest="vad.enabled", action="store_false", help="give all audio to the model"
+    )
+    group.add_argument(
+        "-vth",
+        "--vad-thold",
+        dest="vad.threshold",
+        type=float,
+        metavar="P",
+        help="speech starts at this probability (default: 0.5)",
+    )
+
+
+def _add_general_flags(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument(
+        "--log-level",
+        type=str.upper,
+        metavar="LEVEL",
+        help="DEBUG, INFO, WARNING or ERROR; transcripts appear at DEBUG only (default: INFO)",
+    )
+    group.add_argument(
+        "--config", type=Path, default=None, metavar="FILE.toml", help="settings file"
+    )
+    group.add_argument(
+        "--set",
+        action="append",
+        metavar="GROUP.FIELD=VALUE",
+        help="any setting of docs/settings.md; may be given several times",
+    )
+
+
+def _add_whisperx_flags(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument("--enable-diarization", action="store_true", help="label who speaks")
+    group.add_argument("--huggingface-token", metavar="TOKEN", help="for models behind a login")
+
+
+def _check_whisperx(arguments: argparse.Namespace) -> None:
+    given: Mapping[str, object] = vars(arguments)
+    if given.get("backend.kind") == "whisperx":
+        raise ModelLoadError(
+            "the backend whisperx is not available in this version; "
+            "take --backend faster_whisper, without --enable-diarization"
+        )
+    for name in ("enable_diarization", "huggingface_token"):
+        if name in given:
+            raise ConfigurationError(
+                f"--{name.replace('_', '-')} belongs to --backend whisperx, which is not available "
+                "in this version; leave it out"
+            )
+
+
+def _announce(server: WhisperStreamingServer) -> None:
+    info = server.backend.info
+    host = server.config.host or "0.0.0.0"
+    host = f"[{host}]" if ":" in host else host
+    models = ", ".join(model.name for model in info.models)
+    lines = [
+        f"listening on ws://{host}:{server.port}",
+        f"engine {info.engine}, {'models' if len(info.models) > 1 else 'model'} {models}, "
+        f"{server.client_manager.max_clients} clients at most",
+        *(f"NOTICE: {model.notice}" for model in info.models if model.notice is not None),
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,145 @@
+"""Who may connect: places, time limits, and the estimate for those who have to wait."""
+
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Final, Self
+
+from whisper_streaming.errors import ServerFull
+
+DEFAULT_MAX_CLIENTS: Final = 4
+DEFAULT_MAX_CONNECTION_TIME_S: Final = 600.0
+
+Report = Callable[[], Mapping[str, object]]
+
+
+class Place:
+    """A taken place. Give it back with :meth:`release`, or use it as a context manager."""
+
+    def __init__(self, owner: "ClientManager", number: int, started: float, limit_s: float) -> None:
+        self._owner = owner
+        self._report: Report = dict
+        self.number = number
+        self.started = started
+        self.limit_s = limit_s
+
+    @property
+    def deadline(self) -> float:
+        """When the place is free at the latest, on the manager's clock."""
+        return self.started + self.limit_s
+
+    def report_with(self, report: Report) -> None:
+        """Let the status show what ``report`` gives; it must hold nothing of a transcript."""
+        self._report = report
+
+    def describe(self, now: float) -> dict[str, object]:
+        """The row of this session in the status."""
+        return {
+            "session": self.number,
+            "age_s": round(now - self.started, 3),
+            "time_left_s": round(max(0.0, self.deadline - now), 3),
+            **self._report(),
+        }
+
+    def release(self) -> None:
+        """Give the place back; once is enough and twice does no harm."""
+        self._owner.release(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+class ClientManager:
+    """Admits at most ``max_clients`` sessions and says how long the next one has to wait.
+
+    :meth:`admit` takes a place without an ``await`` in between, so simultaneous connects of one
+    event loop cannot share the last one.
+
+    Args:
+        max_clients: Sessions at the same time.
+        max_connection_time: Longest session in seconds of wall clock.
+        clock: Seconds that only go forward.
+    """
+
+    def __init__(
+        self,
+        max_clients: int = DEFAULT_MAX_CLIENTS,
+        max_connection_time: float = DEFAULT_MAX_CONNECTION_TIME_S,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.max_clients = max_clients
+        self.max_connection_time = max_connection_time
+        self._clock = clock
+        self._created = clock()
+        self._places: dict[int, Place] = {}
+        self._admitted = 0
+        self._refused = 0
+        self._sections: dict[str, Callable[[], object]] = {}
+
+    @property
+    def current_clients(self) -> int:
+        """Sessions that hold a place."""
+        return len(self._places)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next client would be refused."""
+        return len(self._places) >= self.max_clients
+
+    def admit(self, max_connection_time_s: float | None = None) -> Place:
+        """Take a place.
+
+        Args:
+            max_connection_time_s: The session's own limit; it can only shorten the server's.
+
+        Raises:
+            ServerFull: With the estimate of when to try again.
+        """
+        if self.is_full:
+            self._refused += 1
+            raise ServerFull(self.estimated_wait_s())
+        self._admitted += 1
+        limit_s = min(self.max_connection_time, max_connection_time_s or self.max_connection_time)
+        place = Place(self, self._admitted, self._clock(), limit_s)
+        self._places[place.number] = place
+        return place
+
+    def release(self, place: Place) -> None:
+        """Give a place back; idempotent."""
+        self._places.pop(place.number, None)
+
+    def estimated_wait_s(self) -> float:
+        """Seconds until the first place is free at the latest; 0.0 while there is one."""
+        if not self.is_full:
+            return 0.0
+        first = min(place.deadline for place in self._places.values())
+        return max(0.0, first - self._clock())
+
+    def add_section(self, name: str, describe: Callable[[], object]) -> None:
+        """Show what ``describe`` gives as ``name`` in the status."""
+        self._sections[name] = describe
+
+    def get_status(self) -> dict[str, object]:
+        """Numbers for an operator, ready for JSON; nothing of any transcript."""
+        now = self._clock()
+        return {
+            "current_clients": self.current_clients,
+            "max_clients": self.max_clients,
+            "estimated_wait_time_minutes": self.estimated_wait_s() / 60,
+            "is_full": self.is_full,
+            "max_connection_time_s": self.max_connection_time,
+            "admitted_clients": self._admitted,
+            "refused_clients": self._refused,
+            "uptime_s": round(now - self._created, 3),
+            "sessions": [place.describe(now) for place in self._places.values()],
+            **{name: describe() for name, describe in self._sections.items()},
+        }

@@ -1,0 +1,339 @@
+"""One admitted session: audio from a socket into the core, its events back to the socket."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Protocol
+
+from websockets.exceptions import ConnectionClosed
+
+from whisper_streaming.config import LimitSettings
+from whisper_streaming.core.audio import FloatArray, samples_of
+from whisper_streaming.core.events import AudioAccount, Event, SessionEnded, SessionFailed
+from whisper_streaming.core.hypothesis import DecodeRequest
+from whisper_streaming.core.session import Session
+from whisper_streaming.engine.base import Decoder
+from whisper_streaming.errors import (
+    BackendError,
+    CapacityError,
+    DecodeError,
+    DecodeTimeout,
+    ProtocolError,
+    SessionOverrun,
+    SlowConsumer,
+    WhisperStreamingError,
+)
+from whisper_streaming.server.outbox import Outbox
+from whisper_streaming.server.session_stats import SessionStats
+from whisper_streaming.vad.base import VadStream
+from whisper_streaming.wire.base import Audio, Command, EndOfAudio, ServerCodec
+
+INLINE_VAD_SAMPLES: Final = samples_of(0.6)
+"""Larger chunks are judged in a thread. Measured: 0.1 to 0.2 ms per frame of 32 ms, and the
+event loop may be held for about 2 ms; below that, a change of thread costs more than it gives."""
+
+Log = logging.LoggerAdapter[logging.Logger]
+
+
+class Socket(Protocol):
+    """What a session needs of a WebSocket; ``ConnectionClosed`` says that it is gone."""
+
+    async def recv(self) -> str | bytes: ...
+
+    async def send(self, message: str, /) -> None: ...
+
+    async def close(self, code: int = 1000, reason: str = "") -> None: ...
+
+
+class Ending(Enum):
+    """Why a session took no more audio."""
+
+    COMPLETE = "complete"  # the client said that its audio ends
+    OVERTIME = "overtime"  # its time was over
+    STOPPED = "stopped"  # the server stops
+    FAILED = "failed"
+    GONE = "gone"  # the client left without a word
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a session ended; ``error`` is set exactly when it failed."""
+
+    ending: Ending
+    error: WhisperStreamingError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Limits of one session.
+
+    Attributes:
+        deadline: When its time is over, on the event loop's clock.
+        idle_flush_s: No message for so long flushes the open utterance.
+    """
+
+    deadline: float
+    idle_flush_s: float
+
+
+class LiveSession:
+    """Three tasks around a :class:`Session`: read, decode, write. One event loop, no locks.
+
+    Whatever ends the input (the client, the clock, an error, a stopping server), what was heard
+    is decoded and sent before :meth:`run` returns; only a client's own end of audio is given
+    all the time it needs, the others get ``limits.drain_timeout_s``.
+    """
+
+    def __init__(
+        self,
+        socket: Socket,
+        codec: ServerCodec,
+        session: Session,
+        vad: VadStream,
+        decoder: Decoder,
+        *,
+        limits: LimitSettings,
+        timing: Timing,
+        log: Log,
+    ) -> None:
+        self._socket = socket
+        self._codec = codec
+        self._session = session
+        self._vad = vad
+        self._decoder = decoder
+        self._limits = limits
+        self._timing = timing
+        self._log = log
+        self._outbox = Outbox(limits.max_pending_messages)
+        self._work = _Work()
+        self._end = _InputEnd()
+        self.stats = SessionStats()
+        self.account: AudioAccount | None = None
+
+    @property
+    def lag_s(self) -> float:
+        """Seconds of received audio that wait to be decoded."""
+        return self._session.lag_s
+
+    def end_input(self, ending: Ending, error: WhisperStreamingError | None = None) -> None:
+        """Take no more audio and finish; the first call decides how the session ended."""
+        if ending is not Ending.COMPLETE:
+            give_up_at = asyncio.get_running_loop().time() + self._limits.drain_timeout_s
+            self._end.limit(ending, give_up_at)
+        if self._end.outcome is None:
+            self._end.outcome = Outcome(ending, error)
+            self._session.receive_eof()
+            self._work.arrived.set()
+
+    async def run(self) -> Outcome:
+        """Serve until everything was sent, or cannot be: the client is gone or does not read."""
+        outcome: Outcome | None = None
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                reader = tasks.create_task(self._read(), name="read")
+                tasks.create_task(self._decode(), name="decode")
+                writer = tasks.create_task(self._write(), name="write")
+                writer.add_done_callback(lambda _: reader.cancel())
+        except* ConnectionClosed:
+            outcome = Outcome(Ending.GONE)
+        except* SlowConsumer as group:
+            error = group.exceptions[0]
+            assert isinstance(error, SlowConsumer)
+            outcome = Outcome(Ending.FAILED, error)
+        return outcome or self._end.outcome or Outcome(Ending.COMPLETE)
+
+    # -- read
+
+    async def _read(self) -> None:
+        try:
+            async with asyncio.timeout_at(self._timing.deadline):
+                await self._read_audio()
+                await self._discard()
+        except TimeoutError:
+            self._log.debug("= the time of the session is over")
+            self.end_input(Ending.OVERTIME)
+        except (ProtocolError, CapacityError) as error:
+            self._log.warning("input ended: %s", error)
+            self.end_input(Ending.FAILED, error)
+        # A closed connection must be noticed, and a peer that cannot send cannot close.
+        await self._discard()
+
+    async def _read_audio(self) -> None:
+        """Take audio until the input ends."""
+        while self._end.outcome is None:
+            message = await self._receive()
+            for command in self._codec.receive(message):
+                await self._obey(command)
+            # A flood of tiny messages is always ready to be read: let the others run.
+            await asyncio.sleep(0)
+            await self._wait_for_room()
+
+    async def _receive(self) -> str | bytes:
+        """The next message; an open utterance is flushed when none comes."""
+        if self._session.has_open_utterance:
+            try:
+                async with asyncio.timeout(self._timing.idle_flush_s):
+                    return await self._socket.recv()
+            except TimeoutError:
+                self._log.debug("= idle input, flushing")
+                self._session.receive_idle()
+                self._work.arrived.set()
+        return await self._socket.recv()
+
+    async def _obey(self, command: Command) -> None:
+        match command:
+            case Audio(samples=samples):
+                await self._take_audio(samples)
+            case EndOfAudio():
+                self.end_input(Ending.COMPLETE)
+
+    async def _take_audio(self, samples: FloatArray) -> None:
+        if len(samples) > INLINE_VAD_SAMPLES:
+            speech_probs = await asyncio.to_thread(self._vad.process, samples)
+        else:
+            speech_probs = self._vad.process(samples)
+        if self._end.outcome is not None:  # the server was stopped meanwhile
+            return
+        self.stats.receive(len(samples), asyncio.get_running_loop().time())
+        self._session.receive_audio(samples, speech_probs)
+        self._work.arrived.set()
+
+    async def _wait_for_room(self) -> None:
+        """Leave the rest in the socket while too much waits, so that TCP slows the client down."""
+        while self._session.lag_s > self._limits.max_backlog_s and self._end.outcome is None:
+            self._work.done.clear()
+            try:
+                async with asyncio.timeout(self._limits.max_stall_s):
+                    await self._work.done.wait()
+            except TimeoutError as exc:
+                raise SessionOverrun(self._session.lag_s) from exc
+
+    async def _discard(self) -> None:
+        while True:
+            await self._socket.recv()
+            await asyncio.sleep(0)
+
+    # -- decode
+
+    async def _decode(self) -> None:
+        try:
+            async with self._end.patience():
+                await self._decode_all()
+        except TimeoutError:
+            self._give_up()
+        self._outbox.close()
+
+    async def _decode_all(self) -> None:
+        while True:
+            request = self._session.decode_to_run()
+            self._publish(self._session.events_to_send())
+            if request is not None:
+                await self._decode_one(request)
+                self._work.done.set()
+            elif self._session.is_over:
+                return
+            else:
+                await self._work.arrived.wait()
+                self._work.arrived.clear()
+
+    async def _decode_one(self, request: DecodeRequest) -> None:
+        self._log.debug("~ decode %.2f s at %.2f s", request.duration_s, request.start)
+        try:
+            hypothesis = await self._decoder.decode(request)
+        except (DecodeError, DecodeTimeout) as error:
+            self._log.warning("a window of %.2f s is lost: %s", request.duration_s, error)
+            self.stats.fail()
+            self._session.receive_failure()
+        else:
+            self._session.receive_hypothesis(hypothesis)
+            self.stats.decode(hypothesis, self._session.lag_s)
+
+    def _give_up(self) -> None:
+        """Report what was not decoded in time as lost."""
+        # The request that was cut off is still in flight for the session.
+        self._session.receive_failure()
+        while not self._session.is_over and self._session.decode_to_run() is not None:
+            self._session.receive_failure()
+        # The model did not fail, so the session did not either: its time was over.
+        self._publish(
+            [
+                SessionEnded(event.account) if isinstance(event, SessionFailed) else event
+                for event in self._session.events_to_send()
+            ]
+        )
+        self._end.give_up()
+
+    def _publish(self, events: Sequence[Event]) -> None:
+        for event in events:
+            match event:
+                case SessionEnded(account=account):
+                    self.account = account
+                case SessionFailed(account=account, public_reason=reason):
+                    self.account = account
+                    self._end.outcome = Outcome(Ending.FAILED, BackendError(reason))
+        self.stats.observe(events, asyncio.get_running_loop().time())
+        self._outbox.put(events)
+
+    # -- write
+
+    async def _write(self) -> None:
+        while events := await self._outbox.take():
+            for message in self._codec.encode(events):
+                self._log.debug("> %s", message)
+                await send(self._socket, message, self._limits.send_timeout_s)
+
+
+class _Work:
+    """Signals between the tasks."""
+
+    def __init__(self) -> None:
+        self.arrived = asyncio.Event()  # the session may have something to decode or to say
+        self.done = asyncio.Event()  # a decode ended
+
+
+class _InputEnd:
+    """How the input ended, and how long the rest may take."""
+
+    def __init__(self) -> None:
+        self.outcome: Outcome | None = None
+        self._give_up_at: float | None = None
+        self._cut: Ending | None = None
+        self._timeout: asyncio.Timeout | None = None
+
+    def limit(self, ending: Ending, give_up_at: float) -> None:
+        """Allow the rest no more time than until ``give_up_at``; the first call counts."""
+        if self._give_up_at is None:
+            self._give_up_at, self._cut = give_up_at, ending
+            if self._timeout is not None:
+                self._timeout.reschedule(give_up_at)
+
+    @asynccontextmanager
+    async def patience(self) -> AsyncIterator[None]:
+        """A timeout that :meth:`limit` sets, before or while it runs."""
+        async with asyncio.timeout_at(self._give_up_at) as self._timeout:
+            try:
+                yield
+            finally:
+                self._timeout = None
+
+    def give_up(self) -> None:
+        """The rest took too long, so an input that was complete is not any more."""
+        if self._cut is not None and (self.outcome is None or self.outcome.error is None):
+            self.outcome = Outcome(self._cut)
+
+
+async def send(socket: Socket, message: str, timeout_s: float) -> None:
+    """Send ``message``.
+
+    Raises:
+        SlowConsumer: If the peer takes nothing for ``timeout_s``.
+        ConnectionClosed: If it is gone.
+    """
+    try:
+        async with asyncio.timeout(timeout_s):
+            await socket.send(message)
+    except TimeoutError as exc:
+        raise SlowConsumer(f"the client took no message for {timeout_s:g} s") from exc

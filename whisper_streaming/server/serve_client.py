@@ -1,0 +1,231 @@
+"""One connection, from its first message to its close."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from websockets.exceptions import ConnectionClosed
+
+from whisper_streaming.backends.base import BackendInfo
+from whisper_streaming.config import ServerConfig
+from whisper_streaming.core.audio import seconds
+from whisper_streaming.core.session import Session
+from whisper_streaming.engine.base import Decoder
+from whisper_streaming.errors import (
+    InvalidMessage,
+    ServerFull,
+    SlowConsumer,
+    WhisperStreamingError,
+)
+from whisper_streaming.server.client_manager import ClientManager, Place
+from whisper_streaming.server.live_session import Ending, LiveSession, Outcome, Socket, Timing, send
+from whisper_streaming.server.session_setup import SessionSetup, set_up_session
+from whisper_streaming.vad.base import Vad
+from whisper_streaming.wire.base import Configure, ServerCodec, Welcome
+
+NORMAL_CLOSURE: Final = 1000
+SERVICE_RESTART: Final = 1012
+
+_CLOSE_TIMEOUT_S: Final = 5.0
+_STOP_REASON: Final = "the server stops"
+_MAX_REASON_BYTES: Final = 123  # RFC 6455, section 5.5: a control frame holds 125 bytes
+
+logger = logging.getLogger("whisper_streaming.session")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What all connections of a server share."""
+
+    config: ServerConfig
+    backend: BackendInfo
+    decoder: Decoder
+    manager: ClientManager
+    speech_vad: Vad
+    energy_vad: Vad
+
+
+class SessionLogger(logging.LoggerAdapter[logging.Logger]):
+    """Puts the session's number, protocol and peer before each line."""
+
+    def process(
+        self, msg: object, kwargs: MutableMapping[str, Any]
+    ) -> tuple[str, MutableMapping[str, Any]]:
+        return f"[{self.extra['session']}] {msg}" if self.extra else str(msg), kwargs
+
+
+class ServeClient:
+    """Serves one connection: options, a place, the session, the farewell.
+
+    Args:
+        socket: The accepted WebSocket.
+        codec: Its protocol.
+        service: What the server has.
+        label: Protocol and peer, for the log.
+    """
+
+    def __init__(self, socket: Socket, codec: ServerCodec, service: Service, *, label: str) -> None:
+        self._socket = socket
+        self._codec = codec
+        self._service = service
+        self._label = label
+        self._live: LiveSession | None = None
+        self._log = SessionLogger(logger, {"session": label})
+
+    async def run(self) -> None:
+        """Serve to the end and close the socket. Raises nothing but cancellation."""
+        try:
+            await self._serve()
+        except ConnectionClosed:
+            self._log.info("left before the session began")
+        except ServerFull as full:
+            self._log.warning("refused: %s", full)
+            await self._say_and_close(self._codec.refuse_full(full.retry_after_s), NORMAL_CLOSURE)
+        except WhisperStreamingError as error:
+            self._log.warning("refused: %s", error)
+            await self._fail(error)
+        except Exception:  # noqa: BLE001 - the boundary: one session never harms another
+            self._log.exception("! the session broke, which is a fault of this program")
+            await self._fail(WhisperStreamingError())
+
+    async def stop(self) -> None:
+        """End the input because the server stops; what was heard is still sent."""
+        if self._live is not None:
+            self._live.end_input(Ending.STOPPED)
+        else:
+            await self.cut()
+
+    async def cut(self) -> None:
+        """Close at once because the server stops; the session notices."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+                await self._socket.close(SERVICE_RESTART, _STOP_REASON)
+
+    async def _serve(self) -> None:
+        wishes = await self._read_options()
+        with self._service.manager.admit(wishes.max_connection_time_s) as place:
+            setup = set_up_session(wishes, self._service.config, self._service.backend)
+            live = self._live = self._create_session(setup, place)
+            self._log.info("opened %s", _describe(wishes, setup, place))
+            await self._say(self._codec.welcome(self._welcome(setup)))
+            outcome = await live.run()
+        speech_s = seconds(live.account.decoded) if live.account is not None else 0.0
+        self._log.info("ended %s %s", outcome.ending.value, live.stats.summary(speech_s))
+        await self._finish(outcome, live.stats.decode_s)
+
+    async def _read_options(self) -> Configure:
+        timeout_s = self._service.config.limits.options_timeout_s
+        commands = self._codec.open()
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not commands:
+                    commands = self._codec.receive(await self._socket.recv())
+        except TimeoutError as exc:
+            raise InvalidMessage(
+                f"no options within {timeout_s:g} s: the first message must be a JSON object "
+                "with them"
+            ) from exc
+        match commands:
+            case [Configure() as wishes]:
+                return wishes
+        raise InvalidMessage("the first message must be the options")
+
+    def _create_session(self, setup: SessionSetup, place: Place) -> LiveSession:
+        service, session = self._service, Session(setup.session)
+        vad = service.speech_vad if setup.uses_vad else service.energy_vad
+        self._log = SessionLogger(logger, {"session": f"{place.number} {self._label}"})
+        live = LiveSession(
+            self._socket,
+            self._codec,
+            session,
+            vad.open_stream(),
+            service.decoder,
+            limits=service.config.limits,
+            timing=Timing(
+                deadline=asyncio.get_running_loop().time() + place.limit_s,
+                idle_flush_s=service.config.endpoint.idle_flush_s,
+            ),
+            log=self._log,
+        )
+        place.report_with(lambda: self._report(live, setup))
+        return live
+
+    def _report(self, live: LiveSession, setup: SessionSetup) -> Mapping[str, object]:
+        return {
+            "client": self._label,
+            "model": setup.model.name,
+            "audio_s": round(live.stats.audio_s, 3),
+            "lag_s": round(live.lag_s, 3),
+            "decodes": live.stats.decodes,
+            "commits": live.stats.commits,
+        }
+
+    def _welcome(self, setup: SessionSetup) -> Welcome:
+        return Welcome(
+            engine=self._service.backend.engine, model=setup.model.name, notice=setup.notice
+        )
+
+    async def _finish(self, outcome: Outcome, decode_s: float) -> None:
+        farewell = self._codec.farewell(decode_s)
+        match outcome:
+            case Outcome(error=WhisperStreamingError() as error):
+                await self._fail(error)
+            case Outcome(ending=Ending.COMPLETE):
+                await self._say_and_close(farewell, NORMAL_CLOSURE)
+            case Outcome(ending=Ending.OVERTIME):
+                await self._say_and_close([*farewell, *self._codec.overtime()], NORMAL_CLOSURE)
+            case Outcome(ending=Ending.STOPPED):
+                await self._say_and_close(farewell, SERVICE_RESTART, _STOP_REASON)
+
+    async def _fail(self, error: WhisperStreamingError) -> None:
+        # A client that does not read would only hold its place in memory for longer.
+        messages = [] if isinstance(error, SlowConsumer) else self._codec.fail(error)
+        await self._say_and_close(messages, error.close_code, error.public_reason)
+
+    async def _say_and_close(self, messages: Sequence[str], code: int, reason: str = "") -> None:
+        try:
+            await self._say(messages)
+        except ConnectionClosed:
+            return
+        except SlowConsumer as error:
+            self._log.warning("the last messages did not get through: %s", error)
+        await self._close(code, reason)
+
+    async def _say(self, messages: Sequence[str]) -> None:
+        for message in messages:
+            self._log.debug("> %s", message)
+            await send(self._socket, message, self._service.config.limits.send_timeout_s)
+
+    async def _close(self, code: int, reason: str) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            # A peer in the middle of sending can neither read the close nor answer it.
+            reader = tasks.create_task(self._discard())
+            try:
+                async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+                    await self._socket.close(code, _shorten(reason))
+            except TimeoutError:
+                self._log.debug("! the peer did not answer the close")
+            reader.cancel()
+
+    async def _discard(self) -> None:
+        try:
+            while True:
+                await self._socket.recv()
+                await asyncio.sleep(0)
+        except ConnectionClosed:
+            return
+
+
+def _describe(wishes: Configure, setup: SessionSetup, place: Place) -> str:
+    options = setup.session.options
+    return (
+        f"uid={wishes.uid!r} model={setup.model.name} language={options.language or 'detect'} "
+        f"task={options.task} vad={'on' if setup.uses_vad else 'off'} limit={place.limit_s:g}s"
+    )
+
+
+def _shorten(reason: str) -> str:
+    return reason.encode()[:_MAX_REASON_BYTES].decode(errors="ignore")

@@ -1,0 +1,136 @@
+"""From a client's wishes and the server's settings to a session."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from whisper_streaming.backends.base import BackendInfo, ModelInfo
+from whisper_streaming.config import ServerConfig
+from whisper_streaming.core.endpoint import EndpointRules
+from whisper_streaming.core.hypothesis import DecodeOptions
+from whisper_streaming.core.policy import LocalAgreement
+from whisper_streaming.core.session import SessionConfig
+from whisper_streaming.errors import ConfigurationError, InvalidMessage
+from whisper_streaming.wire.base import Configure
+
+_LISTED_LANGUAGES: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSetup:
+    """What one session gets.
+
+    Attributes:
+        session: For the core.
+        model: The model that serves it.
+        uses_vad: Silero judges the audio and silence is withheld; else energy judges it and
+            everything is decoded.
+        notice: What the client should be told, or None.
+    """
+
+    session: SessionConfig
+    model: ModelInfo
+    uses_vad: bool
+    notice: str | None
+
+
+def set_up_session(wishes: Configure, config: ServerConfig, backend: BackendInfo) -> SessionSetup:
+    """Merge a client's wishes with the server's settings.
+
+    Raises:
+        InvalidMessage: If no loaded model can do what the client asks for.
+    """
+    model = backend.model(wishes.model)
+    uses_vad = config.vad.enabled if wishes.use_vad is None else wishes.use_vad
+    options = DecodeOptions(
+        language=_choose_language(wishes, config, model),
+        task=_choose_task(wishes, config, model),
+        model=model.name,
+        hotwords=wishes.hotwords,
+    )
+    session = SessionConfig(
+        options=options,
+        window=model.profile.window,
+        policy=LocalAgreement(config.policy.agreement),
+        endpoint=_endpoint_rules(config),
+        min_chunk_s=config.policy.min_chunk_s,
+        withhold_silence=uses_vad,
+        prompt=wishes.prompt,
+        language_min_speech_s=config.policy.language_min_speech_s,
+        language_min_probability=config.policy.language_min_probability,
+    )
+    return SessionSetup(session, model, uses_vad, _notice(wishes, model))
+
+
+def check_defaults(config: ServerConfig, backend: BackendInfo) -> None:
+    """Check that the default model can do what sessions without wishes get.
+
+    Raises:
+        ConfigurationError: If it does not know the language, or does not translate.
+    """
+    model = backend.model(None)
+    if config.language is not None and config.language not in model.languages:
+        raise ConfigurationError(
+            f"the model {model.name!r} does not know the language {config.language!r}; "
+            f"it knows {_list_languages(model)}"
+        )
+    if config.task == "translate" and not model.is_multilingual:
+        raise ConfigurationError(
+            f"the model {model.name!r} is English-only and does not translate; take another model"
+        )
+
+
+def _choose_language(wishes: Configure, config: ServerConfig, model: ModelInfo) -> str | None:
+    if wishes.detect_language:
+        return None
+    if wishes.language is None:
+        # Only the first model is checked against the default; the others detect.
+        return config.language if config.language in model.languages else None
+    for code in (wishes.language.lower(), _without_region(wishes.language)):
+        if code in model.languages:
+            return code
+    raise InvalidMessage(
+        f"the model {model.name!r} does not know the language {wishes.language[:40]!r}; "
+        f"it knows {_list_languages(model)}; null lets it detect the language"
+    )
+
+
+def _without_region(language: str) -> str:
+    """``"en"`` of ``"en-US"``, which browsers say."""
+    return language.lower().replace("_", "-").partition("-")[0]
+
+
+def _choose_task(wishes: Configure, config: ServerConfig, model: ModelInfo) -> str:
+    task = wishes.task or config.task
+    if task == "translate" and not model.is_multilingual:
+        raise InvalidMessage(
+            f"the model {model.name!r} is English-only and does not translate; "
+            "ask for the task 'transcribe'"
+        )
+    return task
+
+
+def _endpoint_rules(config: ServerConfig) -> EndpointRules:
+    return EndpointRules(
+        threshold=config.vad.threshold,
+        release=config.vad.release,
+        min_speech_s=config.vad.min_speech_s,
+        silence_s=config.endpoint.silence_s,
+        pre_roll_s=config.vad.pre_roll_s,
+    )
+
+
+def _notice(wishes: Configure, model: ModelInfo) -> str | None:
+    notices = []
+    if wishes.model is not None and wishes.model != model.name:
+        notices.append(
+            f"The model {wishes.model[:80]!r} is not loaded here; {model.name!r} serves you."
+        )
+    if model.notice is not None:
+        notices.append(model.notice)
+    return " ".join(notices) or None
+
+
+def _list_languages(model: ModelInfo) -> str:
+    listed = ", ".join(model.languages[:_LISTED_LANGUAGES])
+    more = len(model.languages) - _LISTED_LANGUAGES
+    return f"{listed} and {more} more" if more > 0 else listed

@@ -1,0 +1,367 @@
+"""The server: starts the model, then the port; stops in order."""
+
+import asyncio
+import logging
+import signal
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from dataclasses import asdict, dataclass
+from typing import Final, Self
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.http11 import Request, Response
+
+from whisper_streaming.backends import create_backend
+from whisper_streaming.backends.base import Backend, BackendInfo
+from whisper_streaming.config import BackendSettings, ServerConfig
+from whisper_streaming.engine.local import open_local_decoder
+from whisper_streaming.engine.scheduler import Scheduler, SchedulerConfig
+from whisper_streaming.errors import SessionStateError
+from whisper_streaming.server.client_manager import ClientManager
+from whisper_streaming.server.http import Routes
+from whisper_streaming.server.listen import bind_sockets, listen_error
+from whisper_streaming.server.serve_client import ServeClient, Service
+from whisper_streaming.server.session_setup import check_defaults
+from whisper_streaming.vad import create_vad
+
+BackendFactory = Callable[[BackendSettings], Backend]
+
+_MAX_QUEUED_MESSAGES: Final = 16
+"""Messages read ahead per connection; when full, TCP pushes back."""
+_PING_INTERVAL_S: Final = 20.0
+_DRAIN_GRACE_S: Final = 1.0
+"""For the last messages and the closing handshake, after the time for decoding is over."""
+
+logger = logging.getLogger("whisper_streaming.server")
+
+
+class WhisperStreamingServer:
+    """A live transcription server.
+
+    ``WhisperStreamingServer().run(host="localhost", port=9090)`` blocks until SIGTERM or Ctrl-C.
+    In an event loop: ``async with WhisperStreamingServer(config).serving() as server: ...``.
+    A server object serves once.
+
+    Args:
+        config: All settings; the defaults without it.
+        backend_factory: Loads the backend.
+    """
+
+    def __init__(
+        self,
+        config: ServerConfig | None = None,
+        *,
+        backend_factory: BackendFactory = create_backend,
+    ) -> None:
+        self.config = config or ServerConfig()
+        self.client_manager = ClientManager(
+            self.config.limits.max_clients, self.config.limits.max_connection_time_s
+        )
+        self._backend_factory = backend_factory
+        self._clients: set[ServeClient] = set()
+        self._all_gone = asyncio.Event()
+        self._running: _Running | None = None
+
+    @property
+    def port(self) -> int:
+        """The port it listens on.
+
+        Raises:
+            SessionStateError: If it does not run.
+        """
+        return self._expect_running().port
+
+    @property
+    def backend(self) -> Backend:
+        """The loaded backend.
+
+        Raises:
+            SessionStateError: If it does not run.
+        """
+        return self._expect_running().backend
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether a new session would be served: it runs, and no decode hangs."""
+        running = self._running
+        return running is not None and not running.is_stopping and running.scheduler.healthy
+
+    def run(
+        self,
+        host: str | None = None,
+        port: int | None = None,
+        *,
+        on_started: Callable[[Self], None] | None = None,
+    ) -> None:
+        """Serve until SIGTERM or Ctrl-C; then every client gets its last words. Blocking.
+
+        Args:
+            host: Instead of the one in the settings.
+            port: Instead of the one in the settings.
+            on_started: Called once the port is open.
+
+        Raises:
+            ListenError: If the address cannot be had.
+            ModelLoadError: If the model cannot be had or does not decode.
+            ConfigurationError: If the settings and the model do not fit.
+        """
+        # Not in a thread: Ctrl-C must be able to end a download or a slow load.
+        with self._load(host, port) as loaded:
+            asyncio.run(self._run(loaded, on_started))
+
+    async def start(self, host: str | None = None, port: int | None = None) -> None:
+        """Load the model, warm it up, and open the port.
+
+        Raises:
+            ListenError: If the address cannot be had.
+            ModelLoadError: If the model cannot be had or does not decode.
+            ConfigurationError: If the settings and the model do not fit.
+        """
+        async with AsyncExitStack() as stack:
+            loading = self._load(host, port)
+            loaded = await asyncio.to_thread(loading.__enter__)
+            stack.push(loading)
+            await self._open(loaded)
+            self._expect_running().stack.push_async_exit(stack.pop_all())
+
+    async def stop(self, *, drain: bool = True) -> None:
+        """Stop: no new clients; the last words to every client; then the model. Idempotent.
+
+        Args:
+            drain: Give the sessions ``limits.drain_timeout_s`` for their last words. Without it
+                they are cut; call again with False to cut a drain short.
+        """
+        running = self._expect_running()
+        running.stop_listening()
+        if drain and not running.is_stopping:
+            running.is_stopping = True
+            await self._drain()
+        running.is_stopping = True
+        await self._cut()
+        await running.close()
+
+    @asynccontextmanager
+    async def serving(
+        self, host: str | None = None, port: int | None = None
+    ) -> AsyncIterator["WhisperStreamingServer"]:
+        """Serve while the context is open."""
+        await self.start(host, port)
+        try:
+            yield self
+        finally:
+            await self.stop()
+
+    # -- connections
+
+    async def _listen(self, listener: socket.socket, service: Service) -> Server:
+        routes = Routes(
+            self.config.segment, lambda: self.is_healthy, self.client_manager.get_status
+        )
+
+        async def accept(connection: ServerConnection) -> None:
+            await self._serve_client(connection, routes, service)
+
+        def respond(connection: ServerConnection, request: Request) -> Response | None:
+            return routes.respond(request)
+
+        return await serve(
+            accept,
+            sock=listener,
+            process_request=respond,
+            compression=None,  # of random bits it costs time and saves nothing
+            max_size=self.config.limits.max_message_bytes,
+            max_queue=_MAX_QUEUED_MESSAGES,
+            ping_interval=_PING_INTERVAL_S,
+            # While a full backlog keeps us from reading, answers to our pings wait behind it.
+            ping_timeout=self.config.limits.max_stall_s,
+            open_timeout=5.0,
+            close_timeout=5.0,
+            logger=logging.getLogger("whisper_streaming.websocket"),
+        )
+
+    async def _serve_client(
+        self, connection: ServerConnection, routes: Routes, service: Service
+    ) -> None:
+        assert connection.request is not None
+        target = connection.request.path
+        client = ServeClient(
+            connection,
+            routes.create_codec(target),
+            service,
+            label=f"{target.partition('?')[0]} {_peer(connection)}",
+        )
+        self._clients.add(client)
+        self._all_gone.clear()
+        try:
+            await client.run()
+        finally:
+            self._clients.discard(client)
+            if not self._clients:
+                self._all_gone.set()
+
+    # -- start and stop
+
+    @contextmanager
+    def _load(self, host: str | None, port: int | None) -> Iterator["_Loaded"]:
+        """Have the address and the backend; blocking."""
+        if self._running is not None:
+            raise SessionStateError("this server was started before")
+        host = self.config.host if host is None else host
+        port = self.config.port if port is None else port
+        # The address first: a taken port should not cost the time that a model takes. Nobody
+        # can connect, because the sockets do not listen before the model is ready.
+        sockets = bind_sockets(host, port)
+        try:
+            yield _Loaded(host, sockets, self._backend_factory(self.config.backend))
+        finally:
+            for listener in sockets:
+                listener.close()
+
+    async def _open(self, loaded: "_Loaded") -> None:
+        """Warm up, then listen."""
+        async with AsyncExitStack() as stack:
+            scheduler = await stack.enter_async_context(
+                open_local_decoder(loaded.backend, self._scheduler_config())
+            )
+            check_defaults(self.config, loaded.backend.info)
+            service = await asyncio.to_thread(self._create_service, loaded.backend.info, scheduler)
+            self._describe_in_status(loaded.backend.info, scheduler)
+            running = _Running(loaded.port, loaded.backend, scheduler)
+            try:
+                for listener in loaded.sockets:
+                    running.servers.append(await self._listen(listener, service))
+            except OSError as exc:
+                await running.close()
+                raise listen_error(exc, loaded.host, loaded.port) from exc
+            running.stack = stack.pop_all()
+            self._running = running
+        logger.info("listening on port %d", running.port)
+
+    async def _run(self, loaded: "_Loaded", on_started: Callable[[Self], None] | None) -> None:
+        signals = _Signals()
+        await self._open(loaded)
+        with signals.installed():
+            if on_started is not None:
+                on_started(self)
+            await signals.wait()
+            logger.info("stopping; a second signal stops at once")
+            async with asyncio.TaskGroup() as tasks:
+                stopping = tasks.create_task(self.stop())
+                again = tasks.create_task(signals.wait())
+                await asyncio.wait({stopping, again}, return_when=asyncio.FIRST_COMPLETED)
+                if not stopping.done():
+                    await self.stop(drain=False)
+                again.cancel()
+
+    async def _drain(self) -> None:
+        for client in list(self._clients):
+            await client.stop()
+        limit_s = self.config.limits.drain_timeout_s + _DRAIN_GRACE_S
+        try:
+            async with asyncio.timeout(limit_s):
+                await self._wait_until_gone()
+        except TimeoutError:
+            logger.warning("%d clients did not get their last words", len(self._clients))
+
+    async def _cut(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for client in list(self._clients):
+                tasks.create_task(client.cut())
+
+    async def _wait_until_gone(self) -> None:
+        while self._clients:
+            await self._all_gone.wait()
+
+    def _create_service(self, backend: BackendInfo, scheduler: Scheduler) -> Service:
+        return Service(
+            config=self.config,
+            backend=backend,
+            decoder=scheduler,
+            manager=self.client_manager,
+            speech_vad=create_vad("silero"),
+            energy_vad=create_vad("energy"),
+        )
+
+    def _scheduler_config(self) -> SchedulerConfig:
+        return SchedulerConfig(decode_timeout_s=self.config.scheduler.decode_timeout_s)
+
+    def _describe_in_status(self, backend: BackendInfo, scheduler: Scheduler) -> None:
+        self.client_manager.add_section("engine", lambda: backend.engine)
+        self.client_manager.add_section("models", lambda: [model.name for model in backend.models])
+        self.client_manager.add_section("is_healthy", lambda: self.is_healthy)
+        self.client_manager.add_section("scheduler", lambda: asdict(scheduler.stats()))
+
+    def _expect_running(self) -> "_Running":
+        if self._running is None:
+            raise SessionStateError("the server does not run")
+        return self._running
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """What is there before the port opens."""
+
+    host: str
+    sockets: Sequence[socket.socket]
+    backend: Backend
+
+    @property
+    def port(self) -> int:
+        port: int = self.sockets[0].getsockname()[1]
+        return port
+
+
+class _Running:
+    """What exists while the server runs."""
+
+    def __init__(self, port: int, backend: Backend, scheduler: Scheduler) -> None:
+        self.port = port
+        self.backend = backend
+        self.scheduler = scheduler
+        self.servers: list[Server] = []
+        self.stack = AsyncExitStack()
+        self.is_stopping = False
+
+    def stop_listening(self) -> None:
+        for server in self.servers:
+            server.close(close_connections=False)
+
+    async def close(self) -> None:
+        """Wait for the connections, then close the scheduler and the backend. Idempotent."""
+        self.stop_listening()
+        for server in self.servers:
+            await server.wait_closed()
+        await self.stack.aclose()
+
+
+class _Signals:
+    """SIGTERM and Ctrl-C as something to wait for."""
+
+    def __init__(self) -> None:
+        self._arrived = asyncio.Event()
+
+    async def wait(self) -> None:
+        """Wait for the next signal."""
+        await self._arrived.wait()
+        self._arrived.clear()
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Catch the signals; only the main thread gets any."""
+        loop = asyncio.get_running_loop()
+        with ExitStack() as stack:
+            if threading.current_thread() is threading.main_thread():
+                for number in (signal.SIGTERM, signal.SIGINT):
+                    # Not loop.add_signal_handler, which does not exist on Windows.
+                    previous = signal.signal(
+                        number, lambda *_: loop.call_soon_threadsafe(self._arrived.set)
+                    )
+                    stack.callback(signal.signal, number, previous)
+            yield
+
+
+def _peer(connection: ServerConnection) -> str:
+    address = connection.remote_address
+    return f"{address[0]}:{address[1]}" if address else "unknown"
