@@ -1,0 +1,36 @@
+"""What all command lines of the package share: flags that take ``_`` for ``-``."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+
+class FlagParser(argparse.ArgumentParser):
+    """An argument parser that reads ``--max_clients`` as ``--max-clients``.
+
+    WhisperLive writes its flags with underscores; people who come from there should not have to
+    relearn them. Only names of options change: never a value, nor what follows ``--``.
+    """
+
+    def parse_known_args(  # type: ignore[override]  # the stubs overload on the namespace's type
+        self,
+        args: Sequence[str] | None = None,
+        namespace: argparse.Namespace | None = None,
+    ) -> tuple[argparse.Namespace, list[str]]:
+        if args is None:
+            args = sys.argv[1:]
+        known, unknown = super().parse_known_args(dashed_flags(args), namespace)
+        return known, unknown
+
+
+def dashed_flags(arguments: Sequence[str]) -> list[str]:
+    """``arguments`` with ``-`` for ``_`` in the names of long options."""
+    dashed: list[str] = []
+    for index, argument in enumerate(arguments):
+        if argument == "--":
+            return [*dashed, *arguments[index:]]
+        if argument.startswith("--"):
+            name, equals, value = argument.partition("=")
+            argument = name.replace("_", "-") + equals + value
+        dashed.append(argument)
+    return dashed

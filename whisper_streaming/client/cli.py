@@ -1,0 +1,260 @@
+"""The client's command line: live captions of the microphone, a recording or a pipe."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from whisper_streaming.cli_flags import FlagParser
+from whisper_streaming.client.base import AUTO_LANGUAGE
+from whisper_streaming.client.display import (
+    CallbackReport,
+    Display,
+    LiveCaptions,
+    PlainCaptions,
+)
+from whisper_streaming.client.microphone import list_devices
+from whisper_streaming.client.result import TranscriptionResult
+from whisper_streaming.client.subtitles import FORMATS
+from whisper_streaming.client.websocket_client import TranscriptionClient
+from whisper_streaming.core.audio import SAMPLE_RATE
+from whisper_streaming.errors import ClientError, ConfigurationError, WhisperStreamingError
+from whisper_streaming.version import __version__
+
+EXIT_INCOMPLETE: Final = 3
+EXIT_INTERRUPTED: Final = 130  # what shells expect after Ctrl-C
+
+_SCRIPT: Final = "example_websocket_client.py"
+
+_EPILOG: Final = """\
+examples:
+  %(prog)s                                         captions of the microphone
+  %(prog)s --audio-file talk.mp3                   a recording, at the pace it was spoken
+  %(prog)s --audio-file talk.mp3 --fast --output-srt talk.srt
+  %(prog)s --audio-file rtsp://camera.local/live   a stream
+  %(prog)s --language tr --translate               Turkish speech as English captions
+  %(prog)s --list-devices                          which microphones there are
+  ffmpeg -i talk.mkv -f wav - | %(prog)s --audio-file -
+  arecord -f S16_LE -r 16000 -t raw | %(prog)s --audio-file - --raw-format int16
+
+Ctrl-C ends the audio; the last words are waited for and the files are written.
+Start a server with: python run_websocket_server.py
+
+exit status: 0 all is transcribed, 1 the server or the audio failed, 2 wrong usage,
+3 the server's time limit cut the session short
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the client; returns the exit status."""
+    parser = _build_parser()
+    try:
+        arguments = parser.parse_args(argv)
+    except SystemExit as exc:  # argparse has printed what is wrong, or the help
+        return exc.code if isinstance(exc.code, int) else 2
+    logging.basicConfig(
+        level=arguments.log_level,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    try:
+        if arguments.list_devices:
+            return _print_devices()
+        return _transcribe(arguments)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except WhisperStreamingError as exc:
+        sys.stderr.write(f"{parser.prog}: {exc}\n")
+        return exc.exit_status
+
+
+def _transcribe(arguments: argparse.Namespace) -> int:
+    outputs = _outputs(arguments)
+    display = _choose_display(arguments)
+    client = TranscriptionClient(
+        host=arguments.host,
+        port=arguments.port,
+        language=arguments.language,
+        model=arguments.model,
+        translate=arguments.translate,
+        transcription_callback=display,
+        notice_callback=display.notify,
+        use_vad=arguments.use_vad,
+        url=arguments.url,
+        token=arguments.token,
+        ca_file=arguments.ca_file,
+        initial_prompt=arguments.initial_prompt,
+        hotwords=arguments.hotwords,
+        word_timestamps=arguments.word_timestamps,
+        chunk_ms=arguments.chunk_ms,
+        realtime=arguments.realtime,
+        device_index=arguments.device_index,
+    )
+    try:
+        with display:
+            result = client(
+                arguments.audio_file,
+                sample_rate=arguments.sample_rate,
+                channels=arguments.channels,
+                raw_format=arguments.raw_format,
+            )
+            # A server that cuts its last words short leaves them open until the very end.
+            display(result.text, result.segments)
+    except ClientError as exc:
+        if isinstance(exc.result, TranscriptionResult):
+            _write(exc.result, outputs)
+        raise
+    _write(result, outputs)
+    return _judge(result)
+
+
+def _judge(result: TranscriptionResult) -> int:
+    if result.is_overtime:
+        sys.stderr.write(
+            "the server's time limit ended the session; the rest of the audio is not "
+            "transcribed (--max-connection-time of the server)\n"
+        )
+        return EXIT_INCOMPLETE
+    if not result.complete:
+        lost_s = sum(gap.end - gap.start for gap in result.gaps)
+        sys.stderr.write(f"the transcript is not complete: {lost_s:.1f} s of audio were lost\n")
+        return ClientError.exit_status
+    return 0
+
+
+def _outputs(arguments: argparse.Namespace) -> dict[str, Path]:
+    """Where to write which format; checked now, since afterwards the transcript would be lost."""
+    outputs: dict[str, Path] = {}
+    for name in FORMATS:
+        path: Path | None = getattr(arguments, f"output_{name}")
+        if path is None:
+            continue
+        if path.is_dir() or not path.absolute().parent.is_dir():
+            raise ConfigurationError(f"--output-{name} {path}: there is no such folder")
+        outputs[name] = path
+    return outputs
+
+
+def _write(result: TranscriptionResult, outputs: dict[str, Path]) -> None:
+    for name, path in outputs.items():
+        try:
+            path.write_text(FORMATS[name](result), encoding="utf-8")
+        except OSError as exc:
+            raise ConfigurationError(f"{path} cannot be written: {exc.strerror}") from exc
+
+
+def _choose_display(arguments: argparse.Namespace) -> Display:
+    if arguments.use_callback:
+        return CallbackReport()
+    console = Console(highlight=False)
+    return LiveCaptions(console) if console.is_terminal else PlainCaptions()
+
+
+def _print_devices() -> int:
+    devices = list_devices()
+    for device in devices:
+        mark = "*" if device.is_default else " "
+        sys.stdout.write(
+            f"{mark} {device.index:>3}  {device.name}  ({device.channels} channels, "
+            f"{device.sample_rate} Hz)\n"
+        )
+    if not devices:
+        sys.stderr.write("there is no microphone\n")
+    return 0 if devices else 1
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    is_script = Path(sys.argv[0]).name == _SCRIPT
+    parser = FlagParser(
+        prog=_SCRIPT if is_script else "whisper-streaming listen",
+        description="Show live captions of what a transcription server hears.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"whisper-streaming {__version__}")
+    _add_server_flags(parser.add_argument_group("server"))
+    _add_speech_flags(parser.add_argument_group("speech"))
+    _add_audio_flags(parser.add_argument_group("audio"))
+    _add_output_flags(parser.add_argument_group("output"))
+    return parser
+
+
+def _add_server_flags(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--host", default="localhost", help="server host (default: %(default)s)")
+    group.add_argument("--port", type=int, default=9090, help="its port (default: %(default)s)")
+    group.add_argument("--url", help="ws:// or wss:// address, instead of host and port")
+    group.add_argument("--token", help="sent as Authorization: Bearer TOKEN")
+    group.add_argument("--ca-file", help="PEM file of the authority behind a wss:// server")
+
+
+def _add_speech_flags(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--language",
+        default="en",
+        help=f"spoken language as a Whisper code, or {AUTO_LANGUAGE} (default: %(default)s)",
+    )
+    group.add_argument("--model", default="small", help="model to ask for (default: %(default)s)")
+    group.add_argument("--translate", action="store_true", help="translate to English")
+    group.add_argument("--initial-prompt", help="text before the audio: names, style")
+    group.add_argument("--hotwords", help="words that are likely to be said")
+    group.add_argument(
+        "--use-vad",
+        dest="use_vad",
+        action="store_true",
+        default=True,
+        help="withhold silence from the model (default)",
+    )
+    group.add_argument("--no-vad", dest="use_vad", action="store_false", help="decode all audio")
+
+
+def _add_audio_flags(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--audio-file", help="file, URL, or - for standard input (default: the microphone)"
+    )
+    group.add_argument("--list-devices", action="store_true", help="list microphones and exit")
+    group.add_argument("--device-index", type=int, help="which microphone")
+    group.add_argument(
+        "--chunk-ms", type=int, default=100, help="length of one message (default: %(default)s)"
+    )
+    group.add_argument(
+        "--fast",
+        "--no-realtime",
+        dest="realtime",
+        action="store_false",
+        help="send a recording as fast as the server takes it, not as it was spoken",
+    )
+    group.add_argument(
+        "--raw-format",
+        choices=("float32", "int16"),
+        help="standard input holds raw samples of this type, without a header",
+    )
+    group.add_argument(
+        "--sample-rate",
+        type=int,
+        default=SAMPLE_RATE,
+        help="of raw samples, in Hz (default: %(default)s)",
+    )
+    group.add_argument(
+        "--channels", type=int, default=1, help="of raw samples (default: %(default)s)"
+    )
+
+
+def _add_output_flags(group: argparse._ArgumentGroup) -> None:
+    for name, title in (("srt", "SubRip"), ("vtt", "WebVTT"), ("json", "JSON"), ("txt", "text")):
+        group.add_argument(
+            f"--output-{name}", type=Path, metavar="FILE", help=f"write the transcript as {title}"
+        )
+    group.add_argument("--word-timestamps", action="store_true", help="ask for times of words")
+    group.add_argument(
+        "--use-callback", action="store_true", help="print every update as a callback gets it"
+    )
+    group.add_argument(
+        "--log-level",
+        type=str.upper,
+        choices=("DEBUG", "INFO", "WARNING", "ERROR"),
+        default="WARNING",
+        help="(default: %(default)s)",
+    )

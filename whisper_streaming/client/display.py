@@ -1,0 +1,139 @@
+"""Captions in the terminal. Each display is a ``transcription_callback`` and a context manager."""
+
+import sys
+from types import TracebackType
+from typing import Protocol, TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from whisper_streaming.client.result import TranscriptSegment
+from whisper_streaming.client.subtitles import one_line
+
+
+class Display(Protocol):
+    """Shows a transcript while it grows."""
+
+    def __enter__(self) -> "Display": ...
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+    def __call__(self, text: str, segments: list[TranscriptSegment]) -> None:
+        """Show the newest state of the transcript."""
+        ...
+
+    def notify(self, notice: str) -> None:
+        """Show something that is no part of the transcript."""
+        ...
+
+
+class LiveCaptions:
+    """Captions that grow in place: words that may change are dim, final ones are solid.
+
+    Completed captions scroll up; below them stands the open one.
+
+    Args:
+        console: A terminal.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, transient=True, auto_refresh=False)
+        self._shown = 0
+        self._open = Text()
+
+    def __enter__(self) -> "LiveCaptions":
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+        if self._open:  # a session that was cut: its last words stay on the screen
+            self._console.print(self._open)
+
+    def __call__(self, text: str, segments: list[TranscriptSegment]) -> None:
+        completed = [segment for segment in segments if segment["completed"]]
+        for segment in completed[self._shown :]:
+            self._console.print(Text(_caption(segment)))
+        self._shown = len(completed)
+        still_open = segments[len(completed) :]
+        self._open = open_caption(still_open[-1]) if still_open else Text()
+        self._live.update(self._open, refresh=True)
+
+    def notify(self, notice: str) -> None:
+        self._console.print(Text(notice, style="yellow"))
+
+
+class PlainCaptions:
+    """One line per completed caption, for pipes and files; nothing is overwritten.
+
+    Args:
+        captions: Where captions go.
+        notices: Where everything else goes.
+    """
+
+    def __init__(self, captions: TextIO | None = None, notices: TextIO | None = None) -> None:
+        self._captions = captions or sys.stdout
+        self._notices = notices or sys.stderr
+        self._shown = 0
+
+    def __enter__(self) -> "PlainCaptions":
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._captions.flush()
+
+    def __call__(self, text: str, segments: list[TranscriptSegment]) -> None:
+        completed = [segment for segment in segments if segment["completed"]]
+        for segment in completed[self._shown :]:
+            self._captions.write(f"{_caption(segment)}\n")
+            self._captions.flush()
+        self._shown = len(completed)
+
+    def notify(self, notice: str) -> None:
+        self._notices.write(f"{notice}\n")
+        self._notices.flush()
+
+
+class CallbackReport(PlainCaptions):
+    """What a program's callback gets, printed on every update: the text and its segments."""
+
+    def __call__(self, text: str, segments: list[TranscriptSegment]) -> None:
+        lines = [f"Transcribed: {text}"]
+        for segment in segments:
+            mark = "" if segment["completed"] else " ..."
+            times = f"[{segment['start']:.2f}s-{segment['end']:.2f}s]"
+            lines.append(f"  {times}: {one_line(segment)}{mark}")
+        self._captions.write("\n".join(lines) + "\n")
+        self._captions.flush()
+
+
+def open_caption(segment: TranscriptSegment) -> Text:
+    """An open caption with its committed words solid and the rest dim."""
+    committed = segment.get("committed_text", "")
+    caption = Text(f"[{segment['speaker']}] " if segment.get("speaker") else "")
+    caption.append(committed.lstrip())
+    rest = segment["text"].removeprefix(committed)
+    caption.append(rest if committed else rest.lstrip(), style="dim")
+    return caption
+
+
+def _caption(segment: TranscriptSegment) -> str:
+    speaker = segment.get("speaker")
+    return f"[{speaker}] {one_line(segment)}" if speaker else one_line(segment)
