@@ -1,0 +1,147 @@
+"""``whisper-streaming transcribe``, with the embedded model and a server of its own."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from whisper_streaming.config import BackendSettings, LimitSettings, ServerConfig
+from whisper_streaming.errors import ModelLoadError
+from whisper_streaming.local_server import local_server
+from whisper_streaming.transcribe import main
+
+DATA = Path(__file__).parent / "data"
+ENGLISH = DATA / "en-1-slt.flac"
+GERMAN = DATA / "lang-de.flac"
+DEMO = ("--model", "demo")
+
+
+@pytest.fixture(autouse=True)
+def own_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """The program configures logging for its whole process; other tests must not notice."""
+    monkeypatch.chdir(tmp_path)
+    loggers = [logging.getLogger(n) for n in ("whisper_streaming", "whisper_streaming.websocket")]
+    levels = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+
+
+@pytest.mark.model
+def test_a_recording_becomes_lines_of_text(capsys: pytest.CaptureFixture[str]) -> None:
+    status = main([str(ENGLISH), *DEMO])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert status == 0
+    assert "Karen changed the document on Thursday morning." in lines
+    assert "five eight" in lines[-1]  # the last words of the recording, not lost at its end
+
+
+@pytest.mark.model
+def test_the_synthetic_voices_are_mentioned_beside_the_text(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    main([str(ENGLISH), *DEMO])
+
+    captured = capsys.readouterr()
+    assert "synthetic voices only" in captured.err
+    assert "synthetic voices only" not in captured.out
+
+
+@pytest.mark.model
+def test_several_recordings_go_to_files_of_a_format(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "captions"
+    folder.mkdir()
+
+    status = main(
+        [str(ENGLISH), str(GERMAN), *DEMO, "--language", "auto", "--format", "json",
+         "--output-dir", str(folder)]
+    )  # fmt: skip
+
+    transcripts = {p.name: json.loads(p.read_text()) for p in folder.iterdir()}
+    assert status == 0
+    assert capsys.readouterr().out == ""
+    assert {name: t["language"] for name, t in transcripts.items()} == {
+        "en-1-slt.json": "en",
+        "lang-de.json": "de",
+    }
+    assert all(t["complete"] for t in transcripts.values())
+
+
+@pytest.mark.model
+def test_german_becomes_english_subtitles_on_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    status = main([str(GERMAN), *DEMO, "--language=de", "--translate", "--format", "srt"])
+
+    out = capsys.readouterr().out
+    assert status == 0
+    assert out.startswith("1\n00:00:00,")
+    assert "The child" in out
+
+
+@pytest.mark.model
+def test_a_recording_that_fails_does_not_keep_the_others(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    status = main(["missing.wav", str(ENGLISH), *DEMO])
+
+    captured = capsys.readouterr()
+    assert status == 1
+    assert "missing.wav: there is no file missing.wav" in captured.err
+    assert captured.out.startswith(f"== missing.wav\n== {ENGLISH}\n")
+    assert "Karen changed the document" in captured.out
+
+
+@pytest.mark.model
+def test_a_running_server_is_used_where_one_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    limits = LimitSettings(max_connection_time_s=0.05)
+    config = ServerConfig(backend=BackendSettings(models=("demo",)), limits=limits)
+    with local_server(config) as port:
+        status = main([str(ENGLISH), "--host", "127.0.0.1", "--port", str(port)])
+
+    # Only that server has such a limit.
+    assert status == 3
+    assert "the server's time limit cut it short" in capsys.readouterr().err
+
+
+def test_a_model_that_cannot_be_had_ends_it_with_the_reason(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main([str(ENGLISH), "--model", "smal"]) == 1
+    assert "there is no model 'smal'" in capsys.readouterr().err
+
+
+def test_a_server_that_is_not_there_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(ENGLISH), "--port", "1"]) == 1
+    assert str(ENGLISH) in capsys.readouterr().err
+
+
+def test_a_wrong_setting_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(ENGLISH), *DEMO, "--beam-size", "0"]) == 2
+    assert "backend.beam_size" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a.wav", "--output-dir", "nowhere"], "there is no such folder"),
+        (["a/x.wav", "b/x.wav", "--output-dir", "."], "two recordings would both be written"),
+    ],
+)
+def test_an_output_that_must_fail_is_refused_before_the_work(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_local_server_that_cannot_start_raises_what_went_wrong() -> None:
+    config = ServerConfig(backend=BackendSettings(models=("no-such-model",)))
+
+    with pytest.raises(ModelLoadError, match="no-such-model"), local_server(config):
+        pytest.fail("the server started")
