@@ -94,11 +94,17 @@ class ServerCodec(Protocol):
         ...
 
     def encode(self, events: Sequence[Event]) -> list[str]:
-        """Translate events. Never drops a committed word."""
+        """Translate events. Never drops a committed word; says nothing if nothing changed.
+
+        Partials may be left out of the events, everything else must come in order.
+        """
         ...
 
     def fail(self, error: WhisperStreamingError) -> list[str]:
-        """Messages that say what went wrong before the connection closes."""
+        """Messages that say what went wrong before the connection closes.
+
+        None if :meth:`encode` said the same of a failed session already.
+        """
         ...
 
     def overtime(self) -> list[str]:
