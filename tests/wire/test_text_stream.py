@@ -81,7 +81,10 @@ def test_says_what_was_lost_and_why_it_ends() -> None:
         "ERROR: the transcription model did not answer in time",
     ]
     assert codec.fail(DecodeTimeout()) == []
-    assert codec.fail(InvalidMessage("so not")) == ["ERROR: so not"]
+
+
+def test_says_what_the_client_did_wrong() -> None:
+    assert TextStreamCodec().fail(InvalidMessage("so not")) == ["ERROR: so not"]
 
 
 def test_everything_but_text_is_marked() -> None:

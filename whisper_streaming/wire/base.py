@@ -103,7 +103,7 @@ class ServerCodec(Protocol):
     def fail(self, error: WhisperStreamingError) -> list[str]:
         """Messages that say what went wrong before the connection closes.
 
-        None if :meth:`encode` said the same of a failed session already.
+        None if :meth:`encode` said already that the session failed.
         """
         ...
 

@@ -32,7 +32,7 @@ class TextStreamCodec:
         self._pcm = PcmReader(_FORMATS[sample_format])
         self._transcript = Transcript(rules, retain=1)
         self._audio_ended = False
-        self._error_sent: str | None = None
+        self._has_failed = False
 
     def open(self) -> list[Command]:
         return [Configure(uid=str(uuid.uuid4()))]
@@ -81,8 +81,8 @@ class TextStreamCodec:
         return []
 
     def _error(self, reason: str) -> list[str]:
-        # A failed session is an event and then often an error of the connection as well.
-        if reason == self._error_sent:
+        # A failed session is an event and then an error of the connection as well.
+        if self._has_failed:
             return []
-        self._error_sent = reason
+        self._has_failed = True
         return [f"ERROR: {reason}"]

@@ -42,7 +42,7 @@ class WhisperLiveServerCodec:
         self._captions: CaptionWriter | None = None
         self._awaits_language = False
         self._account: AudioAccount | None = None
-        self._error_sent: str | None = None
+        self._has_failed = False
 
     def open(self) -> list[Command]:
         return []
@@ -159,10 +159,10 @@ class WhisperLiveServerCodec:
         return self._message({"status": "WARNING", "message": text, "gap": span})
 
     def _error(self, reason: str) -> list[str]:
-        # A failed session is an event and then often an error of the connection as well.
-        if reason == self._error_sent:
+        # A failed session is an event and then an error of the connection as well.
+        if self._has_failed:
             return []
-        self._error_sent = reason
+        self._has_failed = True
         return [self._message({"status": "ERROR", "message": reason})]
 
     def _message(self, fields: Mapping[str, object]) -> str:
