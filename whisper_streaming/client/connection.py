@@ -15,7 +15,7 @@ from whisper_streaming.client.result import TranscriptionResult
 from whisper_streaming.client.source import AudioSource, Pacer
 from whisper_streaming.client.target import Target
 from whisper_streaming.core.audio import FloatArray
-from whisper_streaming.errors import AudioSourceError, ClientError, ConnectionLost
+from whisper_streaming.errors import AudioSourceError, ConnectionLost
 
 # A server that takes nothing at all for that long is gone. A vanished machine is noticed
 # earlier, by the TCP keep-alive that websocket-client turns on.
@@ -45,9 +45,9 @@ class Connection:
         self._shield = InterruptShield()
 
     @property
-    def takes_audio(self) -> bool:
-        """Whether the server still wants audio."""
-        return self._session.takes_audio
+    def is_in_callback(self) -> bool:
+        """Whether the caller runs inside of a callback, where waiting would wait for itself."""
+        return threading.current_thread() is self._reader
 
     def open(self, target: Target, connect_timeout_s: float) -> None:
         """Connect and wait until the server takes the session.
@@ -130,8 +130,6 @@ class Connection:
             ServerFailed: The server reported an error.
             ConnectionLost: The connection broke before they came.
         """
-        if threading.current_thread() is self._reader:
-            raise ClientError("finish() was called from the callback: call stop() there")
         session = self._session
         # Can be entered again after Ctrl-C: each message is made and sent as one step.
         with self._shield.held():

@@ -222,6 +222,8 @@ class ClientSession:
                 )
             case Phase.SETTLING:
                 self.phase = Phase.SETTLED
+            case Phase.ENDING if self._learnt.is_overtime:
+                self._close()  # it told that this is all, only the close frame is missing
             case Phase.ENDING:
                 self._fail(
                     ConnectionLost(
@@ -256,9 +258,7 @@ class ClientSession:
         if learnt.is_overtime or (
             was_ending and is_clean and (self.is_stock_server or learnt.summary is not None)
         ):
-            self.phase = Phase.CLOSED
-            if self.is_stock_server:
-                self._fold.complete_open_segment()
+            self._close()
             return
         how = f"code {code} {reason}".strip() if code is not None else reason or "no close frame"
         self._fail(ConnectionLost(f"{self._describe_loss(was_ending)} ({how})"))
@@ -313,6 +313,11 @@ class ClientSession:
     def _begin_ending(self) -> None:
         self.phase = Phase.ENDING
         self._waiting_since = self._clock()
+
+    def _close(self) -> None:
+        self.phase = Phase.CLOSED
+        if self.is_stock_server:
+            self._fold.complete_open_segment()
 
     def _has_settled(self) -> bool:
         return not self._fold.has_open_segment and self._changed_while_settling

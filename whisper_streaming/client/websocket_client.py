@@ -80,13 +80,15 @@ class TranscriptionClient(ClientBase):
         """End the audio that was pushed with :meth:`send`, and wait for the last words.
 
         Raises:
-            ClientError: Nothing was sent.
+            ClientError: Nothing was sent, or it was called from a callback.
             ServerFailed: The server reported an error.
             ConnectionLost: The connection broke before they came.
         """
         connection = self._connection
         if connection is None:
             raise ClientError("there is nothing to finish: send() audio first")
+        if connection.is_in_callback:
+            raise ClientError("finish() was called from the callback: call stop() there")
         try:
             if self._pushed is not None:
                 connection.send_chunk(self._pushed.flush())
