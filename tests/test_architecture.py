@@ -43,7 +43,11 @@ ALLOWED = {
     "__main__": {"cli"},
     "cli": {"version", "server", "client", "transcribe", "model_listing", "demo", "doctor"},
     "model_listing": {"backends"},
-    "demo": {"server", "client", "backends", "engine", "core", "config", "errors", "media"},
+    "demo": {
+        "client", "backends", "vad", "engine", "core", "config", "errors", "media",
+        "local_server", "evaluate", "cli_flags",
+    },
+    "evaluate": set(),
     "doctor": {"client", "backends", "config", "errors", "round_trip"},
     "round_trip": {"client", "backends", "core", "config", "media", "local_server"},
     "local_server": {"server", "config", "errors"},

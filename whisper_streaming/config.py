@@ -80,6 +80,11 @@ class VadSettings(Settings):
         description="Default of sessions that do not say `use_vad`. Off: all audio is decoded, "
         "and utterances end by energy.",
     )
+    detector: Literal["silero", "energy"] = Field(
+        default="silero",
+        description="What finds speech: `silero`, a small neural network, or `energy`, which only "
+        "knows loud from quiet (and hears the signals of the `scripted` backend).",
+    )
     threshold: Probability = Field(
         default=0.5, description="Speech starts at this speech probability."
     )

@@ -280,7 +280,7 @@ class WhisperStreamingServer:
             backend=backend,
             decoder=scheduler,
             manager=self.client_manager,
-            speech_vad=create_vad("silero"),
+            speech_vad=create_vad(self.config.vad.detector),
             energy_vad=create_vad("energy"),
         )
 
