@@ -1,0 +1,93 @@
+"""Places, limits and waiting times."""
+
+import json
+
+import pytest
+
+from tests.fakes import FakeClock
+from whisper_streaming.errors import ServerFull
+from whisper_streaming.server import ClientManager
+
+
+def test_works_without_arguments() -> None:
+    status = ClientManager().get_status()
+
+    assert status["current_clients"] == 0
+    assert status["max_clients"] == 4
+    assert status["max_connection_time_s"] == 600
+    assert status["estimated_wait_time_minutes"] == 0.0
+
+
+def test_refuses_one_more_than_it_has_places() -> None:
+    manager = ClientManager(max_clients=2)
+    manager.admit()
+    manager.admit()
+
+    assert manager.is_full
+    with pytest.raises(ServerFull):
+        manager.admit()
+    assert manager.get_status()["refused_clients"] == 1
+
+
+def test_a_place_is_free_after_its_context_and_releasing_twice_frees_one() -> None:
+    manager = ClientManager(max_clients=2)
+    manager.admit()
+    with manager.admit() as place:
+        assert manager.current_clients == 2
+    place.release()
+
+    assert manager.current_clients == 1
+    assert not manager.is_full
+
+
+def test_the_wait_ends_with_the_session_that_ends_first() -> None:
+    clock = FakeClock()
+    manager = ClientManager(max_clients=2, max_connection_time=600, clock=clock)
+    manager.admit()
+    clock.advance(60)
+    manager.admit(max_connection_time_s=120)
+    assert manager.estimated_wait_s() == 120
+    clock.advance(90)
+
+    assert manager.estimated_wait_s() == 30
+    assert manager.get_status()["estimated_wait_time_minutes"] == 0.5
+    with pytest.raises(ServerFull) as refused:
+        manager.admit()
+    assert refused.value.retry_after_s == 30
+
+
+def test_nobody_waits_while_there_is_a_place() -> None:
+    manager = ClientManager(max_clients=2)
+    manager.admit()
+
+    assert manager.estimated_wait_s() == 0.0
+
+
+def test_a_session_past_its_time_is_awaited_no_longer_than_now() -> None:
+    clock = FakeClock()
+    manager = ClientManager(max_clients=1, max_connection_time=10, clock=clock)
+    manager.admit()
+    clock.advance(12)
+
+    assert manager.estimated_wait_s() == 0.0
+
+
+@pytest.mark.parametrize(("wish", "limit"), [(None, 600), (60.0, 60), (6000.0, 600)])
+def test_a_session_can_only_shorten_its_time(wish: float | None, limit: float) -> None:
+    assert ClientManager(max_connection_time=600).admit(wish).limit_s == limit
+
+
+def test_the_status_shows_sessions_and_sections_as_json() -> None:
+    clock = FakeClock(100.0)
+    manager = ClientManager(clock=clock)
+    manager.add_section("engine", lambda: "scripted")
+    place = manager.admit(50.0)
+    place.report_with(lambda: {"lag_s": 0.25})
+    clock.advance(20.0)
+
+    status = json.loads(json.dumps(manager.get_status()))
+
+    assert status["sessions"] == [{"session": 1, "age_s": 20.0, "time_left_s": 30.0, "lag_s": 0.25}]
+    assert status["engine"] == "scripted"
+    assert status["uptime_s"] == 20.0
+    assert status["admitted_clients"] == 1

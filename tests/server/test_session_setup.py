@@ -1,0 +1,120 @@
+"""Wishes of a client, merged with the settings of the server."""
+
+from typing import Any
+
+import pytest
+
+from whisper_streaming.backends.base import BackendInfo, ModelInfo, StreamingProfile
+from whisper_streaming.config import PolicySettings, ServerConfig, VadSettings
+from whisper_streaming.core.hypothesis import DecodeOptions, WindowRules
+from whisper_streaming.core.policy import LocalAgreement
+from whisper_streaming.errors import ConfigurationError, InvalidMessage
+from whisper_streaming.server.session_setup import SessionSetup, check_defaults, set_up_session
+from whisper_streaming.wire.base import Configure
+
+PROFILE = StreamingProfile(window=WindowRules(max_window_s=14.0))
+MULTILINGUAL = ModelInfo("small", ("en", "de", "yue"), True, StreamingProfile())
+ENGLISH = ModelInfo("tiny.en", ("en",), False, PROFILE, notice="It is English-only.")
+BACKEND = BackendInfo("faster_whisper", (MULTILINGUAL, ENGLISH), workers=1, max_batch=8)
+
+
+def set_up(config: ServerConfig | None = None, **wishes: Any) -> SessionSetup:
+    return set_up_session(Configure(uid="a", **wishes), config or ServerConfig(), BACKEND)
+
+
+def options(config: ServerConfig | None = None, **wishes: Any) -> DecodeOptions:
+    return set_up(config, **wishes).session.options
+
+
+def test_a_client_without_wishes_gets_the_settings_of_the_server() -> None:
+    config = ServerConfig(
+        language="de",
+        task="translate",
+        vad=VadSettings(enabled=False, threshold=0.6, release=0.4, pre_roll_s=0.3),
+        policy=PolicySettings(agreement=3, min_chunk_s=0.7),
+    )
+    setup = set_up(config)
+
+    assert setup.session.options == DecodeOptions("de", "translate", "small", "")
+    assert setup.session.policy == LocalAgreement(3)
+    assert setup.session.min_chunk_s == 0.7
+    assert not setup.session.withhold_silence
+    assert not setup.uses_vad
+    assert setup.session.endpoint.threshold == 0.6
+    assert setup.session.endpoint.release == 0.4
+    assert setup.session.endpoint.pre_roll_s == 0.3
+    assert setup.notice is None
+
+
+def test_a_client_with_wishes_gets_them() -> None:
+    setup = set_up(
+        language="de",
+        task="translate",
+        model="small",
+        use_vad=False,
+        prompt="Dear",
+        hotwords="Sowerby",
+    )
+
+    assert setup.session.options == DecodeOptions("de", "translate", "small", "Sowerby")
+    assert setup.session.prompt == "Dear"
+    assert not setup.uses_vad
+
+
+@pytest.mark.parametrize(
+    ("asked", "language"),
+    [("de", "de"), ("DE", "de"), ("en-US", "en"), ("de_AT", "de"), ("yue", "yue")],
+)
+def test_a_language_may_name_its_region(asked: str, language: str) -> None:
+    assert options(language=asked).language == language
+
+
+def test_asking_for_detection_beats_the_default_language() -> None:
+    assert options(detect_language=True).language is None
+
+
+def test_an_unknown_language_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(InvalidMessage, match=r"'small' does not know the language 'xx'.*de, yue"):
+        set_up(language="xx")
+
+
+def test_another_model_than_the_first_detects_where_the_default_is_unknown_to_it() -> None:
+    assert options(ServerConfig(language="de"), model="tiny.en").language is None
+
+
+def test_a_model_that_is_not_loaded_is_replaced_by_the_first_with_a_notice() -> None:
+    setup = set_up(model="large-v3")
+
+    assert setup.model is MULTILINGUAL
+    assert setup.notice == "The model 'large-v3' is not loaded here; 'small' serves you."
+
+
+def test_a_loaded_model_brings_its_profile_and_its_notice() -> None:
+    setup = set_up(model="tiny.en")
+
+    assert setup.session.window == PROFILE.window
+    assert setup.session.options.model == "tiny.en"
+    assert setup.notice == "It is English-only."
+
+
+def test_an_english_model_does_not_translate() -> None:
+    with pytest.raises(InvalidMessage, match="does not translate"):
+        set_up(model="tiny.en", task="translate")
+
+
+def test_defaults_that_the_model_cannot_do_are_wrong_settings() -> None:
+    check_defaults(ServerConfig(language="auto"), BACKEND)
+    english = BackendInfo("faster_whisper", (ENGLISH,), 1, 8)
+
+    with pytest.raises(ConfigurationError, match=r"does not know the language 'tr'"):
+        check_defaults(ServerConfig(language="tr"), BACKEND)
+    with pytest.raises(ConfigurationError, match="does not translate"):
+        check_defaults(ServerConfig(task="translate"), english)
+
+
+def test_a_long_list_of_languages_is_cut() -> None:
+    many = ModelInfo("large-v3", tuple(f"l{i}" for i in range(100)), True, StreamingProfile())
+    backend = BackendInfo("faster_whisper", (many,), 1, 8)
+
+    with pytest.raises(ConfigurationError, match=r"l0, .*, l11 and 88 more$"):
+        check_defaults(ServerConfig(), backend)

@@ -1,0 +1,122 @@
+"""Where settings come from, and what is wrong with wrong ones."""
+
+from pathlib import Path
+
+import pytest
+
+from whisper_streaming.config import ServerConfig, load_config
+from whisper_streaming.errors import ConfigurationError
+
+
+@pytest.fixture
+def toml(tmp_path: Path) -> Path:
+    path = tmp_path / "server.toml"
+    path.write_text(
+        'port = 1000\nlanguage = "de"\n[limits]\nmax_clients = 10\nmax_backlog_s = 100.0\n'
+    )
+    return path
+
+
+def test_nothing_given_is_the_default() -> None:
+    assert load_config() == ServerConfig()
+
+
+def test_the_defaults_are_those_of_the_guide() -> None:
+    config = ServerConfig()
+
+    assert config.host == "localhost"
+    assert config.port == 9090
+    assert config.backend.kind == "faster_whisper"
+    assert config.language == "en"
+    assert config.limits.max_clients == 4
+    assert config.limits.max_connection_time_s == 600
+    assert config.vad.enabled
+    assert config.segment.segment_max_s == 6
+
+
+def test_a_file_beats_the_defaults(toml: Path) -> None:
+    config = load_config(toml_path=toml)
+
+    assert config.port == 1000
+    assert config.limits.max_clients == 10
+
+
+def test_the_environment_beats_the_file(toml: Path) -> None:
+    environ = {
+        "WHISPER_STREAMING__LIMITS__MAX_CLIENTS": "20",
+        "WHISPER_STREAMING__PORT": "2000",
+        "WHISPER_STREAMING": "no setting",
+        "PATH": "/bin",
+    }
+    config = load_config(toml_path=toml, environ=environ)
+
+    assert config.limits.max_clients == 20
+    assert config.port == 2000
+    assert config.limits.max_backlog_s == 100.0
+
+
+def test_flags_beat_everything(toml: Path) -> None:
+    config = load_config(
+        toml_path=toml,
+        environ={"WHISPER_STREAMING__LIMITS__MAX_CLIENTS": "20"},
+        flags={"limits.max_clients": 30, "port": "3000"},
+    )
+
+    assert config.limits.max_clients == 30
+    assert config.port == 3000
+    assert config.language == "de"
+
+
+def test_models_of_the_environment_are_separated_by_commas() -> None:
+    environ = {"WHISPER_STREAMING__BACKEND__MODELS": "small, demo,"}
+
+    assert load_config(environ=environ).backend.models == ("small", "demo")
+
+
+def test_auto_is_no_language() -> None:
+    assert load_config(flags={"language": "auto"}).language is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        ({"limits.max_clients": 0}, "limits.max_clients: Input should be greater"),
+        ({"limits.max_clowns": 1}, "limits.max_clowns: Extra inputs"),
+        ({"colour": "red"}, "colour: Extra inputs"),
+        ({"limits": 3}, "limits: Input should be"),
+        ({"port": 70_000}, "port"),
+        ({"limits.max_backlog_s": float("inf")}, "limits.max_backlog_s"),
+        ({"endpoint.silence_s": float("nan")}, "endpoint.silence_s"),
+        ({"vad.threshold": 0.2, "vad.release": 0.3}, "release must not be above threshold"),
+    ],
+)
+def test_a_wrong_setting_is_named(flags: dict[str, object], complaint: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        load_config(flags=flags)
+
+    assert complaint in str(refused.value)
+    assert refused.value.exit_status == 2
+
+
+def test_every_wrong_setting_is_named_at_once() -> None:
+    with pytest.raises(ConfigurationError, match=r"port: .*; task: "):
+        load_config(flags={"port": -1, "task": "sing"})
+
+
+def test_a_misspelt_variable_is_an_error() -> None:
+    with pytest.raises(ConfigurationError, match=r"limits\.max_client"):
+        load_config(environ={"WHISPER_STREAMING__LIMITS__MAX_CLIENT": "3"})
+
+
+def test_a_group_is_no_value() -> None:
+    with pytest.raises(ConfigurationError, match="limits: Input should be"):
+        load_config(environ={"WHISPER_STREAMING__LIMITS": "3"})
+
+
+def test_a_file_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"cannot read .*missing\.toml"):
+        load_config(toml_path=tmp_path / "missing.toml")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("port = = 3")
+    with pytest.raises(ConfigurationError, match=r"broken\.toml is not valid TOML"):
+        load_config(toml_path=broken)
