@@ -1,7 +1,7 @@
 import pytest
 
 from tests.core.builders import words
-from whisper_streaming.core.filters import cut_loop, is_silence
+from whisper_streaming.core.filters import cut_loop, is_doubtful, is_silence
 from whisper_streaming.core.hypothesis import Hypothesis
 
 
@@ -19,6 +19,19 @@ def test_silence_needs_both_signs(no_speech: float, logprob: float | None, expec
         words("thank you"), "en", no_speech_probability=no_speech, average_logprob=logprob
     )
     assert is_silence(hypothesis) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "logprob", "expected"),
+    [
+        pytest.param("thank you", -0.9, True, id="unsure words"),
+        pytest.param("thank you", -0.3, False, id="sure words"),
+        pytest.param("", -0.9, False, id="no words to doubt"),
+        pytest.param("thank you", None, False, id="unknown certainty"),
+    ],
+)
+def test_doubt_is_about_words(text: str, logprob: float | None, expected: bool) -> None:
+    assert is_doubtful(Hypothesis(words(text), "en", average_logprob=logprob)) is expected
 
 
 @pytest.mark.parametrize(

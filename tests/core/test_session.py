@@ -219,6 +219,50 @@ def test_a_long_silence_ends_the_context() -> None:
     assert requested(session).prompt == ""
 
 
+def second_utterance(*, prompt: str = "") -> Session:
+    """A session whose second utterance has just begun, with the first one as context."""
+    session = speaking(replace(ENGLISH, prompt=prompt))
+    session.receive_idle()
+    requested(session)
+    session.receive_hypothesis(hypothesis("the cat"))
+    feed(session, 0.512, speech=True)
+    session.events_to_send()
+    return session
+
+
+def test_doubtful_first_words_are_decoded_again_without_the_context() -> None:
+    session = second_utterance()
+    request = requested(session)
+    assert request.prompt == " the cat"
+    session.receive_hypothesis(replace(hypothesis("the cap"), average_logprob=-1.0))
+
+    assert session.events_to_send() == []
+    again = requested(session)
+    assert (again.start, again.end, again.prompt) == (request.start, request.end, "")
+    session.receive_hypothesis(replace(hypothesis("the cap"), average_logprob=-1.0))
+    assert session.decode_to_run() is None  # once is enough
+
+
+def test_the_clients_own_prompt_is_not_doubted() -> None:
+    session = second_utterance(prompt="Names: Holmes.")
+    requested(session)
+    session.receive_hypothesis(replace(hypothesis("the cap"), average_logprob=-1.0))
+    assert requested(session).prompt == "Names: Holmes."
+    session.receive_hypothesis(replace(hypothesis("the cap"), average_logprob=-1.0))
+
+    assert session.decode_to_run() is None
+
+
+def test_a_doubtful_last_window_is_decoded_again_too() -> None:
+    session = second_utterance()
+    session.receive_eof()
+    assert requested(session).is_last
+    session.receive_hypothesis(replace(hypothesis("the cap"), average_logprob=-1.0))
+
+    again = requested(session)
+    assert (again.is_last, again.prompt) == (True, "")
+
+
 def test_a_long_window_is_cut_before_its_last_committed_words() -> None:
     rules = WindowRules(max_window_s=10.0, trim_window_s=2.0, keep_words=2)
     session = speaking(replace(ENGLISH, window=rules), duration_s=2.496)

@@ -389,12 +389,14 @@ def _load_tokenizer(folder: Path) -> tokenizers.Tokenizer:
     return tokenizers.Tokenizer.from_file(str(path))
 
 
-def _average_logprob(result: ctranslate2.models.WhisperGenerationResult, row: _Row) -> float:
-    """Mean over the new tokens and the end of text.
+def _average_logprob(result: ctranslate2.models.WhisperGenerationResult, row: _Row) -> float | None:
+    """Mean over the new tokens and the end of text; None where nothing was decoded.
 
     CTranslate2 counts a forced prefix with log-probability 0 but divides by its length too.
     """
     length = len(result.sequences_ids[0])
+    if length == 0:
+        return None
     total: float = result.scores[0] * length
     return total / (length - len(row.prefix) + 1)
 

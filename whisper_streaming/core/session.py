@@ -25,7 +25,7 @@ from whisper_streaming.core.events import (
     UtteranceEnded,
     WordsCommitted,
 )
-from whisper_streaming.core.filters import cut_loop, is_silence
+from whisper_streaming.core.filters import cut_loop, is_doubtful, is_silence
 from whisper_streaming.core.hypothesis import (
     DecodeOptions,
     DecodeRequest,
@@ -142,7 +142,10 @@ class Session:
         words = () if is_silence(hypothesis) else cut_loop(hypothesis.words)
         hypothesis = replace(hypothesis, words=words)
         language_known = self._decide_language(request, hypothesis)
-        if request.is_last:
+        if self._was_misled(request, hypothesis):
+            self._context = self._config.prompt
+            utterance.requested_until = request.start_sample  # ask for the same audio again
+        elif request.is_last:
             self._emit_committed(utterance.commit_all(words))
             self._end_utterance(utterance)
         elif self._is_full(request):
@@ -263,7 +266,7 @@ class Session:
 
     def _start_utterance(self, window_start: int, speech_start: int) -> None:
         if window_start - self._free_from > samples_of(self._config.context_s) and self._free_from:
-            self._context = ""
+            self._context = self._config.prompt
         window_start = max(window_start, self._audio.start_sample)
         self._utterance_count += 1
         self._utterance = Utterance(
@@ -346,6 +349,14 @@ class Session:
         self._options = replace(self._options, language=hypothesis.language)
         self._events.append(LanguageDetected(hypothesis.language, hypothesis.language_probability))
         return True
+
+    def _was_misled(self, request: DecodeRequest, hypothesis: Hypothesis) -> bool:
+        """Whether an utterance begins doubtfully with earlier text as context.
+
+        Once words are committed they are the better context, and it is too late to change them.
+        """
+        has_earlier_text = request.prompt != self._config.prompt
+        return has_earlier_text and not request.prefix and is_doubtful(hypothesis)
 
     def _lose(self, end: int, reason: GapReason) -> None:
         lost = self._ledger.book_gap(self._ledger.cursor, end)
