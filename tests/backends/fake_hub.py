@@ -3,6 +3,7 @@
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 # The smallest content that is a complete model by its file names.
 MODEL_FILES = {
     "config.json": b"{}",
-    "model.bin": b"weights" * 100_000,
+    "model.bin": b"weights" * 300_000,
     "preprocessor_config.json": b"{}",
     "tokenizer.json": b'{"model": {}}',
     "vocabulary.json": b"[]",
@@ -29,11 +30,13 @@ class FakeHub:
     Attributes:
         repos: Repository id to its files.
         broken: Names of files whose download breaks off with status 500.
+        delay_s: How long ``model.bin`` takes to begin.
         requests: ``METHOD path`` of each request, in order of arrival.
     """
 
     repos: Mapping[str, Mapping[str, bytes]]
     broken: frozenset[str] = frozenset()
+    delay_s: float = 0.0
     requests: list[str] = field(default_factory=list)
     endpoint: str = ""
 
@@ -60,7 +63,6 @@ def serving(hub: FakeHub) -> Iterator[FakeHub]:
 
 class _Handler(BaseHTTPRequestHandler):
     contents: FakeHub
-    protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         self._answer()
@@ -94,6 +96,8 @@ class _Handler(BaseHTTPRequestHandler):
         name = rest[-1]
         if name in self.contents.broken and self.command == "GET":
             return self._send(500, b"", {})
+        if name == "model.bin" and self.command == "GET":
+            time.sleep(self.contents.delay_s)
         return self._send(200, files[name], {"ETag": f'"{_oid(files[name])}"'})
 
     def _send_json(self, value: object) -> None:

@@ -299,13 +299,14 @@ print(model.name, model.path, model.notice)
 def test_the_environment_names_hub_and_cache_and_a_log_shows_the_progress(
     fake_hub: FakeHub, tmp_path: Path
 ) -> None:
+    fake_hub.delay_s = 1.0  # a bar that is updated too soon after its start is not drawn
     done = run_resolve(None, HF_ENDPOINT=fake_hub.endpoint, HF_HOME=str(tmp_path))
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"small {tmp_path / 'hub'}")
     assert done.stdout.endswith(" None\n")
     assert f"fetching {SMALL} from {fake_hub.endpoint} into {tmp_path / 'hub'}" in done.stderr
-    assert "fetched 1 of 1 MB" in done.stderr
+    assert "fetched 2 of 2 MB" in done.stderr
     assert "\r" not in done.stderr
 
 

@@ -11,6 +11,7 @@ logger = logging.getLogger("whisper_streaming.backend")
 
 # A 500 MB model on a slow line takes minutes: some sign of life, and no flood of them.
 INTERVAL_S: Final = 5.0
+_MEGABYTE: Final = 1e6
 
 
 class LoggedProgress(tqdm):  # type: ignore[misc]  # tqdm has no type hints
@@ -31,7 +32,8 @@ class LoggedProgress(tqdm):  # type: ignore[misc]  # tqdm has no type hints
         """Called by tqdm whenever a bar would be drawn."""
         now = time.monotonic()
         due = now - LoggedProgress._logged_at >= INTERVAL_S
-        if due and self.unit == "B" and self.n and self.total:
+        # Not for the small files that come first: "0 of 0 MB" helps nobody.
+        if due and self.unit == "B" and self.n >= _MEGABYTE and self.total:
             LoggedProgress._logged_at = now
-            logger.info("fetched %.0f of %.0f MB", self.n / 1e6, self.total / 1e6)
+            logger.info("fetched %.0f of %.0f MB", self.n / _MEGABYTE, self.total / _MEGABYTE)
         return True
