@@ -21,4 +21,6 @@ def create_backend(settings: BackendSettings) -> Backend:
         case "scripted":
             from whisper_streaming.backends.scripted import ScriptedBackend
 
-            return ScriptedBackend()
+            return ScriptedBackend(
+                workers=settings.workers or 1, models=settings.models or ("scripted",)
+            )

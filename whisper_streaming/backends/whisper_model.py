@@ -5,7 +5,6 @@ second pass and serves one stream at a time. This file calls ``encode``, ``gener
 ``align`` itself: short windows, batches over sessions, times for exactly the new words.
 """
 
-import json
 import logging
 import math
 import threading
@@ -14,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import ctranslate2
 import numpy as np
@@ -24,20 +23,24 @@ from faster_whisper.feature_extractor import FeatureExtractor
 from faster_whisper.tokenizer import Tokenizer
 
 from whisper_streaming.backends.base import ModelInfo, StreamingProfile
-from whisper_streaming.backends.words import Piece, merge_pieces, place_words, spread_pieces
+from whisper_streaming.backends.profile import load_profile
+from whisper_streaming.backends.words import (
+    Piece,
+    aligned_pieces,
+    merge_pieces,
+    place_words,
+    spread_pieces,
+    with_leading_space,
+)
 from whisper_streaming.core.audio import SAMPLE_RATE, FloatArray
-from whisper_streaming.core.hypothesis import DecodeRequest, Hypothesis, WindowRules, Words
+from whisper_streaming.core.hypothesis import DecodeRequest, Hypothesis, Words
 from whisper_streaming.errors import DecodeError, ModelLoadError
 
 logger = logging.getLogger("whisper_streaming.backend")
 
 _HOP_SAMPLES: Final = 160  # one mel frame
-_FRAME_SAMPLES: Final = 320  # one encoder frame: the encoder halves the mel frames
-_FRAMES_PER_SECOND: Final = SAMPLE_RATE // _FRAME_SAMPLES
 _MAX_POSITIONS: Final = 448  # decoder positions of every Whisper model (n_text_ctx)
-_MIN_SAMPLES: Final = (
-    2 * _FRAME_SAMPLES
-)  # the spectrogram reflects 200 samples; align wants 2 frames
+_MIN_SAMPLES: Final = 4 * _HOP_SAMPLES  # the spectrogram reflects 200; align wants two frames
 _NO_SPACES: Final = frozenset({"zh", "ja", "th", "lo", "my", "yue"})  # as in the tokenizer
 
 
@@ -49,16 +52,6 @@ class Device:
     compute_type: str
     workers: int
     threads_per_worker: int
-
-
-class _Alignment(Protocol):
-    """What ``align`` returns; CTranslate2 does not export the class."""
-
-    @property
-    def alignments(self) -> list[tuple[int, int]]: ...
-
-    @property
-    def text_token_probs(self) -> list[float]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +144,7 @@ class WhisperModel:
         for row, request in enumerate(requests):
             features = self._log_mel(request.samples)[:, :frames]
             mel[row, :, : features.shape[1]] = features
-        to_cpu = self._model.device == "cuda" and len(self._model.device_index) > 1
-        return self._model.encode(ctranslate2.StorageView.from_array(mel), to_cpu=to_cpu)
+        return self._model.encode(ctranslate2.StorageView.from_array(mel))
 
     def _log_mel(self, samples: FloatArray) -> npt.NDArray[np.float32]:
         if len(samples) < _MIN_SAMPLES:
@@ -300,7 +292,7 @@ class WhisperModel:
                 )
             else:
                 return [
-                    _aligned_pieces(texts, alignment, len(rows[index].prefix))
+                    aligned_pieces(texts, alignment, len(rows[index].prefix))
                     for texts, alignment, index in zip(split, alignments, indices, strict=True)
                 ]
         return [
@@ -321,7 +313,7 @@ class WhisperModel:
             offset_s=self.info.profile.word_time_offset_s if self._can_align else 0.0,
             earliest=request.prefix[-1].end if request.prefix else request.start,
         )
-        return words if request.prefix or not has_spaces else _with_leading_space(words)
+        return words if request.prefix or not has_spaces else with_leading_space(words)
 
     # -- tokens and languages
 
@@ -343,26 +335,6 @@ class WhisperModel:
         ids = range(start + 1, start + 1 + self._model.num_languages)
         by_id = {token_id: token for token, token_id in tokens.items()}
         return tuple(by_id[token_id].strip("<|>") for token_id in ids)
-
-
-def load_profile(folder: Path) -> StreamingProfile:
-    """Read ``streaming.json`` beside a model; without one, the careful defaults.
-
-    Raises:
-        ModelLoadError: If the file is no JSON object with fields of :class:`StreamingProfile`.
-    """
-    path = folder / "streaming.json"
-    if not path.exists():
-        return StreamingProfile()
-    try:
-        fields = json.loads(path.read_text("utf-8"))
-        window = WindowRules(**fields.pop("window", {}))
-        for name in ("window_buckets_s", "prompt_lengths"):
-            if name in fields:
-                fields[name] = tuple(fields[name])
-        return StreamingProfile(window=window, **fields)
-    except (ValueError, TypeError, AttributeError) as exc:
-        raise ModelLoadError(f"{path} is not a streaming profile: {exc}") from exc
 
 
 def _load(folder: Path, device: Device) -> ctranslate2.models.Whisper:
@@ -426,46 +398,3 @@ def _select(
 def _split(tokenizer: Tokenizer, tokens: list[int]) -> list[tuple[str, tuple[int, ...]]]:
     texts, groups = tokenizer.split_to_word_tokens(tokens)
     return [(text, tuple(group)) for text, group in zip(texts, groups, strict=True)]
-
-
-def _aligned_pieces(
-    texts: Sequence[tuple[str, tuple[int, ...]]],
-    alignment: _Alignment,
-    prefix_length: int,
-) -> list[Piece]:
-    """Times of the new pieces from the alignment path of prefix and new tokens.
-
-    A token starts in the frame where the path first reaches it, and ends where the next one
-    starts. The row behind the last text token is the end of text, so the last word ends where
-    that row starts; the path's own end is always the last frame and says nothing.
-    """
-    first_frame: dict[int, int] = {}
-    for token_index, frame in alignment.alignments:
-        first_frame.setdefault(token_index, frame)
-    last_frame = alignment.alignments[-1][1] if alignment.alignments else 0
-    pieces, position = [], prefix_length
-    for text, tokens in texts:
-        after = position + len(tokens)
-        probabilities = alignment.text_token_probs[position:after]
-        pieces.append(
-            Piece(
-                text=text,
-                tokens=tokens,
-                start=first_frame.get(position, last_frame) / _FRAMES_PER_SECOND,
-                end=first_frame.get(after, last_frame) / _FRAMES_PER_SECOND,
-                probability=sum(probabilities) / len(probabilities) if probabilities else 0.0,
-            )
-        )
-        position = after
-    return pieces
-
-
-def _with_leading_space(words: Words) -> Words:
-    """The first word of an utterance must not run into the last one of the utterance before."""
-    if not words or words[0].text.startswith(" "):
-        return words
-    first = words[0]
-    spaced = type(first)(
-        " " + first.text, first.start, first.end, first.probability, first.tokens, first.speaker
-    )
-    return (spaced, *words[1:])

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final, Protocol
 
-from whisper_streaming.core.hypothesis import Word
+from whisper_streaming.core.hypothesis import Word, Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,19 @@ class Piece:
     start: float
     end: float
     probability: float
+
+
+_FRAMES_PER_SECOND: Final = 50  # encoder frames: two mel frames of 10 ms each
+
+
+class Alignment(Protocol):
+    """What ``align`` returns; CTranslate2 does not export the class."""
+
+    @property
+    def alignments(self) -> list[tuple[int, int]]: ...
+
+    @property
+    def text_token_probs(self) -> list[float]: ...
 
 
 def is_punctuation(text: str) -> bool:
@@ -99,3 +113,42 @@ def spread_pieces(
         piece_end = start + (end - start) * position / total
         pieces.append(Piece(text, tokens, piece_start, piece_end, 1.0))
     return pieces
+
+
+def aligned_pieces(
+    texts: Sequence[tuple[str, tuple[int, ...]]],
+    alignment: Alignment,
+    prefix_length: int,
+) -> list[Piece]:
+    """Times of the new pieces from the alignment path of prefix and new tokens.
+
+    A token starts in the frame where the path first reaches it, and ends where the next one
+    starts. The row behind the last text token is the end of text, so the last word ends where
+    that row starts; the path's own end is always the last frame and says nothing.
+    """
+    first_frame: dict[int, int] = {}
+    for token_index, frame in alignment.alignments:
+        first_frame.setdefault(token_index, frame)
+    last_frame = alignment.alignments[-1][1] if alignment.alignments else 0
+    pieces, position = [], prefix_length
+    for text, tokens in texts:
+        after = position + len(tokens)
+        probabilities = alignment.text_token_probs[position:after]
+        pieces.append(
+            Piece(
+                text=text,
+                tokens=tokens,
+                start=first_frame.get(position, last_frame) / _FRAMES_PER_SECOND,
+                end=first_frame.get(after, last_frame) / _FRAMES_PER_SECOND,
+                probability=sum(probabilities) / len(probabilities) if probabilities else 0.0,
+            )
+        )
+        position = after
+    return pieces
+
+
+def with_leading_space(words: Words) -> Words:
+    """The first word of an utterance must not run into the last one of the utterance before."""
+    if not words or words[0].text.startswith(" "):
+        return words
+    return (replace(words[0], text=" " + words[0].text), *words[1:])
