@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import numpy as np
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
@@ -28,8 +29,11 @@ from tests.server.peers import (
 from whisper_streaming.backends.base import Backend
 from whisper_streaming.backends.scripted import ScriptedBackend, ScriptedBehaviour, hears, spoken
 from whisper_streaming.config import BackendSettings
-from whisper_streaming.errors import ListenError, ModelLoadError
+from whisper_streaming.errors import ListenError, ModelLoadError, SessionStateError
 from whisper_streaming.server import WhisperStreamingServer
+
+# Long enough after the last word that it is decoded, too short to end the utterance.
+UNFINISHED = np.concatenate((spoken(WORDS), np.zeros(5_600, dtype=np.float32)))
 
 
 async def test_every_word_arrives_and_the_server_closes() -> None:
@@ -238,7 +242,7 @@ async def test_http_answers_health_status_and_a_hint() -> None:
 
 async def test_stopping_flushes_the_last_words_to_every_client() -> None:
     async with serving() as server, session(server, summary=True) as peer:
-        await peer.send_audio(spoken(WORDS))
+        await peer.send_audio(UNFINISHED)
         await peer.read_until_shown("ten.")
         async with asyncio.TaskGroup() as tasks:
             closed = tasks.create_task(peer.read_to_close())
@@ -247,6 +251,77 @@ async def test_stopping_flushes_the_last_words_to_every_client() -> None:
     assert closed.result() == 1012
     assert peer.text == " ".join(WORDS)
     assert peer.messages[-1]["message"] == "SESSION_SUMMARY"
+
+
+async def test_a_drain_that_takes_too_long_reports_what_is_lost() -> None:
+    backend = ScriptedBackend(ScriptedBehaviour(seconds_per_batch=1.5))
+    async with (
+        serving(scripted_config(drain_timeout_s=0.2), backend) as server,
+        session(server, summary=True) as peer,
+        asyncio.TaskGroup() as tasks,
+    ):
+        await peer.send_audio(UNFINISHED)
+        await until_decoding(server)
+        closed = tasks.create_task(peer.read_to_close())
+        tasks.create_task(server.stop())
+
+    assert closed.result() == 1012
+    assert len(peer.statuses("WARNING")) == 1
+    assert peer.messages[-1]["gap"] > 0  # type: ignore[operator]
+
+
+async def test_a_drain_can_be_cut_short() -> None:
+    backend = ScriptedBackend(ScriptedBehaviour(seconds_per_batch=1.5))
+    async with (
+        serving(scripted_config(drain_timeout_s=600), backend) as server,
+        session(server) as peer,
+        asyncio.TaskGroup() as tasks,
+    ):
+        await peer.send_audio(UNFINISHED)
+        await until_decoding(server)
+        closed = tasks.create_task(peer.read_to_close())
+        draining = tasks.create_task(server.stop())
+        await asyncio.sleep(0.05)
+        assert not closed.done()
+        tasks.create_task(server.stop(drain=False))
+        assert await closed == 1012
+        assert not draining.done(), "the decode was awaited"
+
+
+async def until_decoding(server: WhisperStreamingServer) -> None:
+    async with asyncio.timeout(10):
+        while server.client_manager.get_status()["scheduler"]["running"] == 0:  # type: ignore[index]
+            await asyncio.sleep(0.01)
+
+
+async def test_a_draining_server_is_unhealthy_and_takes_nobody() -> None:
+    backend = ScriptedBackend(ScriptedBehaviour(seconds_per_batch=0.5))
+    async with serving(backend=backend) as server:
+        assert server.is_healthy
+        async with session(server) as peer, asyncio.TaskGroup() as tasks:
+            await peer.send_audio(UNFINISHED)
+            await until_decoding(server)
+            tasks.create_task(server.stop())
+            await asyncio.sleep(0.05)
+            assert not server.is_healthy
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection("127.0.0.1", server.port)
+
+
+def test_a_server_that_does_not_run_has_no_port_but_a_client_manager() -> None:
+    server = WhisperStreamingServer()
+
+    assert not server.is_healthy
+    assert server.client_manager.get_status()["current_clients"] == 0
+    with pytest.raises(SessionStateError):
+        _ = server.port
+
+
+async def test_a_server_serves_once() -> None:
+    async with serving() as server:
+        with pytest.raises(SessionStateError, match="started before"):
+            await server.start()
+        await server.stop()
 
 
 class BrokenBackend(ScriptedBackend):
@@ -316,7 +391,7 @@ async def test_a_signal_drains_every_client_then_exits_with_0(
         peers = [Peer(socket), Peer(b)]
         for peer in peers:
             await peer.send_options()
-            await peer.send_audio(spoken(WORDS))
+            await peer.send_audio(UNFINISHED)
             await peer.read_until_shown("ten.")
         process.send_signal(number)
         assert [await peer.read_to_close() for peer in peers] == [1012, 1012]

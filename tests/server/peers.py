@@ -34,7 +34,8 @@ def scripted_config(**limits: float) -> ServerConfig:
 async def serving(
     config: ServerConfig | None = None, backend: Backend | None = None
 ) -> AsyncIterator[WhisperStreamingServer]:
-    """A running server with the scripted backend."""
+    """A running server with the scripted backend, in asyncio's debug mode."""
+    asyncio.get_running_loop().set_debug(True)
     backend = backend or ScriptedBackend()
     server = WhisperStreamingServer(
         config or scripted_config(), backend_factory=lambda settings: backend
