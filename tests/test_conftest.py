@@ -1,0 +1,66 @@
+"""A skipped test is a failure where continuous integration forbids skips."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MODULE = """
+import pytest
+
+def test_runs(): pass
+
+@pytest.mark.skip(reason="no node here")
+def test_is_marked(): pass
+
+def test_skips_itself(): pytest.skip("no hub here")
+
+@pytest.mark.xfail(reason="known")
+def test_fails_as_expected(): assert False
+"""
+SKIPPED_MODULE = 'import pytest\npytest.skip("no module here", allow_module_level=True)\n'
+
+
+def run_pytest(folder: Path, no_skips: str, **modules: str) -> subprocess.CompletedProcess[str]:
+    shutil.copy(Path(__file__).parent / "conftest.py", folder)
+    for name, text in modules.items():
+        (folder / f"{name}.py").write_text(text)
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder)],
+        cwd=folder,
+        env={**os.environ, "WHISPER_STREAMING_NO_SKIPS": no_skips},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("no_skips", ["", "0"])
+def test_skips_pass_by_default(tmp_path: Path, no_skips: str) -> None:
+    done = run_pytest(tmp_path, no_skips, test_some=MODULE, test_whole=SKIPPED_MODULE)
+
+    assert done.returncode == 0, done.stdout
+    assert "1 passed, 3 skipped, 1 xfailed" in done.stdout
+
+
+@pytest.mark.slow
+def test_each_skip_fails_with_its_reason_where_skips_are_forbidden(tmp_path: Path) -> None:
+    done = run_pytest(tmp_path, "1", test_some=MODULE)
+
+    assert done.returncode == 1
+    # A mark acts before the test starts, so pytest calls its failure an error.
+    assert "1 failed, 1 passed, 1 xfailed, 1 error" in done.stdout
+    assert "skips are failures here: Skipped: no node here" in done.stdout
+    assert "skips are failures here: Skipped: no hub here" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_module_that_skips_itself_fails_too(tmp_path: Path) -> None:
+    done = run_pytest(tmp_path, "1", test_whole=SKIPPED_MODULE)
+
+    assert done.returncode not in (0, 5)  # 5: nothing was collected
+    assert "skips are failures here: Skipped: no module here" in done.stdout
