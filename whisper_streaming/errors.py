@@ -5,6 +5,7 @@ WhisperStreamingError            .public_reason  .close_code  .retryable
 ├── ProtocolError                the peer broke the protocol          1002
 │   ├── InvalidMessage           not JSON, or fields missing          1007
 │   ├── UnsupportedAudio         unknown format or impossible samples 1003
+│   ├── MessageTooLarge          over the limit of one message        1009
 │   └── Unauthorized             wrong or missing token               1008
 ├── CapacityError                we are full                          1013, retryable
 │   ├── ServerFull               .retry_after_s
@@ -74,6 +75,17 @@ class UnsupportedAudio(ProtocolError):
     """The audio is in an unknown format, or its samples cannot be audio."""
 
     close_code = 1003
+
+
+class MessageTooLarge(ProtocolError):
+    """A message is over the size limit."""
+
+    close_code = 1009
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            f"a message of {size} bytes is over the limit of {limit}; send smaller ones"
+        )
 
 
 class Unauthorized(ProtocolError):

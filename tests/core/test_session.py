@@ -147,6 +147,11 @@ def test_end_of_audio_flushes_and_is_idempotent() -> None:
     assert isinstance(ended, SessionEnded)
     assert ended.account.received == ended.account.decoded
     assert session.is_over
+
+
+def test_audio_after_its_end_is_our_bug() -> None:
+    session = speaking()
+    session.receive_eof()
     with pytest.raises(SessionStateError):
         session.receive_audio(audio(0.1), np.zeros(0, dtype=np.float32))
 
@@ -401,6 +406,37 @@ def test_gives_up_after_three_failures_in_a_row_and_accounts_for_everything() ->
     assert session.is_over
     assert session.decode_to_run() is None
     feed(session, 1.0, speech=True)  # a late message is harmless
+
+
+def test_abandoning_keeps_the_words_heard_and_reports_the_rest() -> None:
+    session = speaking()
+    requested(session)
+    session.receive_hypothesis(hypothesis("the cat"))
+    feed(session, 1.024, speech=True)
+    requested(session)
+    session.events_to_send()
+    session.abandon()
+    session.abandon()
+
+    committed, gap, ended, over = session.events_to_send()
+    assert isinstance(committed, WordsCommitted)
+    assert isinstance(gap, AudioGap)
+    assert gap.reason is GapReason.OUT_OF_TIME
+    assert gap.end - gap.start == pytest.approx(1.024)
+    assert isinstance(ended, UtteranceEnded)
+    assert isinstance(over, SessionEnded)
+    assert session.is_over
+    assert session.decode_to_run() is None
+
+
+def test_abandoning_silence_loses_nothing() -> None:
+    session = Session(ENGLISH)
+    feed(session, 2.048, speech=False)
+    session.abandon()
+
+    (over,) = session.events_to_send()
+    assert isinstance(over, SessionEnded)
+    assert over.account.gap == 0
 
 
 def test_an_answer_without_a_request_is_our_bug() -> None:

@@ -76,6 +76,8 @@ async def test_two_megabytes_of_text_are_too_big() -> None:
         await peer.socket.send(json.dumps({"uid": "a" * 2**21}))
         assert await peer.read_to_close() == 1009
 
+    assert "over the limit" in str(peer.messages[0]["message"])
+
 
 async def test_text_instead_of_audio_ends_the_session_after_its_last_words() -> None:
     async with server_with_neighbour() as server, session(server) as peer:
@@ -120,10 +122,14 @@ async def test_audio_may_come_in_frames_of_a_mebibyte() -> None:
         assert await peer.finish() == " ".join(words)
 
 
-async def test_a_larger_message_is_too_big() -> None:
+async def test_a_larger_message_ends_the_session_after_its_last_words() -> None:
     async with server_with_neighbour() as server, session(server) as peer:
+        await peer.send_audio(spoken(WORDS))
         await peer.socket.send(b"\x00" * (2**20 + 4))
         assert await peer.read_to_close() == 1009
+
+    assert peer.text == " ".join(WORDS)
+    assert "over the limit" in str(peer.statuses("ERROR")[0]["message"])
 
 
 @pytest.mark.parametrize("end", [b"END_OF_AUDIO", "END_OF_AUDIO", '"END_OF_AUDIO"'])

@@ -11,6 +11,7 @@ class GapReason(StrEnum):
 
     DECODE_FAILED = "decode failed"
     SESSION_FAILED = "session failed"
+    OUT_OF_TIME = "no time left to decode it"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from whisper_streaming.core.audio import SAMPLE_RATE, AudioBuffer, FloatArray, samples_of
 from whisper_streaming.core.endpoint import Boundary, BoundaryKind, Endpointer, EndpointRules
 from whisper_streaming.core.events import (
+    AudioAccount,
     AudioGap,
     Event,
     GapReason,
@@ -108,10 +109,10 @@ class Session:
         Raises:
             SessionStateError: After the end of the audio.
         """
-        if self._has_eof:
-            raise SessionStateError("audio after the end of the audio")
         if self._is_over:
             return
+        if self._has_eof:
+            raise SessionStateError("audio after the end of the audio")
         self._audio.append(samples)
         self._boundaries.extend(self._endpointer.receive(speech_probs.tolist()))
         self._advance()
@@ -170,7 +171,9 @@ class Session:
         request, utterance = self._take_request()
         self._failures += 1
         if self._failures >= _FAILURES_TO_GIVE_UP:
-            self._give_up(utterance)
+            account = self._lose_rest(GapReason.SESSION_FAILED)
+            reason = f"decoding failed {self._failures} times in a row"
+            self._events.append(SessionFailed(account, reason))
             return
         # Any other window is asked for again with the audio that arrives until then.
         if request.is_last:
@@ -183,6 +186,11 @@ class Session:
             self._remember(utterance.restart_after(request.end_sample))
             self._emit_partial(utterance)
         self._advance()
+
+    def abandon(self) -> None:
+        """End now, whatever waits: there is no time left to decode it. Idempotent."""
+        if not self._is_over:
+            self._events.append(SessionEnded(self._lose_rest(GapReason.OUT_OF_TIME)))
 
     # -- what goes out
 
@@ -363,20 +371,17 @@ class Session:
         if lost is not None:
             self._events.append(AudioGap(lost[0] / SAMPLE_RATE, lost[1] / SAMPLE_RATE, reason))
 
-    def _give_up(self, utterance: Utterance) -> None:
-        self._emit_committed(utterance.commit_all(utterance.tail))
-        self._lose(self._audio.end_sample, GapReason.SESSION_FAILED)
-        self._utterance = None
-        self._is_over = True
-        self._events.append(
-            UtteranceEnded(utterance.utterance_id, self._audio.end_sample / SAMPLE_RATE)
-        )
-        self._events.append(
-            SessionFailed(
-                self._ledger.close(self._audio.end_sample),
-                f"decoding failed {self._failures} times in a row",
-            )
-        )
+    def _lose_rest(self, reason: GapReason) -> AudioAccount:
+        """Keep the words heard, report all audio that was not decoded as lost, and be over."""
+        utterance = self._utterance
+        if utterance is not None:
+            self._emit_committed(utterance.commit_all(utterance.tail))
+            self._lose(self._audio.end_sample, reason)
+            end = self._audio.end_sample / SAMPLE_RATE
+            self._events.append(UtteranceEnded(utterance.utterance_id, end))
+        self._utterance = self._in_flight = None
+        self._has_eof = self._is_over = True
+        return self._ledger.close(self._audio.end_sample)
 
     # -- words
 

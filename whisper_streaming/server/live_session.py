@@ -21,6 +21,7 @@ from whisper_streaming.errors import (
     CapacityError,
     DecodeError,
     DecodeTimeout,
+    MessageTooLarge,
     ProtocolError,
     SessionOverrun,
     SlowConsumer,
@@ -165,6 +166,7 @@ class LiveSession:
         """Take audio until the input ends."""
         while self._end.outcome is None:
             message = await self._receive()
+            check_size(message, self._limits.max_message_bytes)
             for command in self._codec.receive(message):
                 await self._obey(command)
             # A flood of tiny messages is always ready to be read: let the others run.
@@ -253,17 +255,8 @@ class LiveSession:
 
     def _give_up(self) -> None:
         """Report what was not decoded in time as lost."""
-        # The request that was cut off is still in flight for the session.
-        self._session.receive_failure()
-        while not self._session.is_over and self._session.decode_to_run() is not None:
-            self._session.receive_failure()
-        # The model did not fail, so the session did not either: its time was over.
-        self._publish(
-            [
-                SessionEnded(event.account) if isinstance(event, SessionFailed) else event
-                for event in self._session.events_to_send()
-            ]
-        )
+        self._session.abandon()
+        self._publish(self._session.events_to_send())
         self._end.give_up()
 
     def _publish(self, events: Sequence[Event]) -> None:
@@ -323,6 +316,16 @@ class _InputEnd:
         """The rest took too long, so an input that was complete is not any more."""
         if self._cut is not None and (self.outcome is None or self.outcome.error is None):
             self.outcome = Outcome(self._cut)
+
+
+def check_size(message: str | bytes, max_bytes: int) -> None:
+    """Refuse a message that is too large, in words; the library would cut the connection.
+
+    Raises:
+        MessageTooLarge: If it has more than ``max_bytes`` bytes, or characters.
+    """
+    if len(message) > max_bytes:
+        raise MessageTooLarge(len(message), max_bytes)
 
 
 async def send(socket: Socket, message: str, timeout_s: float) -> None:

@@ -21,7 +21,15 @@ from whisper_streaming.errors import (
     WhisperStreamingError,
 )
 from whisper_streaming.server.client_manager import ClientManager, Place
-from whisper_streaming.server.live_session import Ending, LiveSession, Outcome, Socket, Timing, send
+from whisper_streaming.server.live_session import (
+    Ending,
+    LiveSession,
+    Outcome,
+    Socket,
+    Timing,
+    check_size,
+    send,
+)
 from whisper_streaming.server.session_setup import SessionSetup, set_up_session
 from whisper_streaming.vad.base import Vad
 from whisper_streaming.wire.base import Configure, ServerCodec, Welcome
@@ -117,16 +125,18 @@ class ServeClient:
         await self._finish(outcome, live.stats.decode_s)
 
     async def _read_options(self) -> Configure:
-        timeout_s = self._service.config.limits.options_timeout_s
+        limits = self._service.config.limits
         commands = self._codec.open()
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(limits.options_timeout_s):
                 while not commands:
-                    commands = self._codec.receive(await self._socket.recv())
+                    message = await self._socket.recv()
+                    check_size(message, limits.max_message_bytes)
+                    commands = self._codec.receive(message)
         except TimeoutError as exc:
             raise InvalidMessage(
-                f"no options within {timeout_s:g} s: the first message must be a JSON object "
-                "with them"
+                f"no options within {limits.options_timeout_s:g} s: the first message must be "
+                "a JSON object with them"
             ) from exc
         match commands:
             case [Configure() as wishes]:

@@ -28,8 +28,9 @@ from whisper_streaming.vad import create_vad
 
 BackendFactory = Callable[[BackendSettings], Backend]
 
-_MAX_QUEUED_MESSAGES: Final = 16
+_MAX_QUEUED_MESSAGES: Final = 8
 """Messages read ahead per connection; when full, TCP pushes back."""
+_CUT_OFF_FACTOR: Final = 4
 _PING_INTERVAL_S: Final = 20.0
 _DRAIN_GRACE_S: Final = 1.0
 """For the last messages and the closing handshake, after the time for decoding is over."""
@@ -171,7 +172,8 @@ class WhisperStreamingServer:
             sock=listener,
             process_request=respond,
             compression=None,  # of random bits it costs time and saves nothing
-            max_size=self.config.limits.max_message_bytes,
+            # The limit is ours to enforce, with a message; far beyond it the connection is cut.
+            max_size=_CUT_OFF_FACTOR * self.config.limits.max_message_bytes,
             max_queue=_MAX_QUEUED_MESSAGES,
             ping_interval=_PING_INTERVAL_S,
             # While a full backlog keeps us from reading, answers to our pings wait behind it.
