@@ -20,9 +20,6 @@ import whisper_streaming
 DEMO: Final = Path(whisper_streaming.__file__).parent / "models" / "demo"
 END_OF_TEXT: Final = "<|endoftext|>"
 LAST_LANGUAGE: Final = "<|su|>"
-WIDTH: Final = 64
-HEADS: Final = 2
-LAYERS: Final = 2
 ENCODER_POSITIONS: Final = 1500
 DECODER_POSITIONS: Final = 448
 
@@ -37,6 +34,10 @@ class Shape:
         mels: Mel channels of the encoder's input.
         languages: Language tokens; 0 for an English-only model.
         has_alignment_heads: Whether the configuration names them.
+        width: Of the hidden states.
+        heads: Attention heads.
+        encoder_layers: Of the encoder.
+        decoder_layers: Of the decoder.
     """
 
     name: str
@@ -44,6 +45,10 @@ class Shape:
     mels: int
     languages: int
     has_alignment_heads: bool = True
+    width: int = 64
+    heads: int = 2
+    encoder_layers: int = 2
+    decoder_layers: int = 2
 
     @property
     def is_multilingual(self) -> bool:
@@ -120,30 +125,32 @@ def _configure(config: WhisperConfig, shape: Shape, tokens: Sequence[str]) -> No
     config.suppress_ids_begin = [ids["Ġ"], ids[END_OF_TEXT]]
     config.lang_ids = [first_language + number for number in range(shape.languages)]
     if shape.has_alignment_heads:
-        config.alignment_heads = [(LAYERS - 1, head) for head in range(HEADS)]
+        last = shape.decoder_layers - 1
+        config.alignment_heads = [(last, head) for head in range(shape.heads)]
 
 
 # -- weights ----------------------------------------------------------------------------------
 
 
 def _spec(shape: Shape, rng: np.random.Generator) -> WhisperSpec:
-    spec = WhisperSpec(LAYERS, HEADS, LAYERS, HEADS)
-    _conv(spec.encoder.conv1, shape.mels, rng)
-    _conv(spec.encoder.conv2, WIDTH, rng)
-    spec.encoder.position_encodings.encodings = _random(rng, ENCODER_POSITIONS, WIDTH)
-    _norm(spec.encoder.layer_norm)
+    spec = WhisperSpec(shape.encoder_layers, shape.heads, shape.decoder_layers, shape.heads)
+    width = shape.width
+    _conv(spec.encoder.conv1, shape.mels, width, rng)
+    _conv(spec.encoder.conv2, width, width, rng)
+    spec.encoder.position_encodings.encodings = _random(rng, ENCODER_POSITIONS, width)
+    _norm(spec.encoder.layer_norm, width)
     for layer in spec.encoder.layer:
-        _attention(layer.self_attention, (3 * WIDTH, WIDTH), rng)
-        _feed_forward(layer.ffn, rng)
+        _attention(layer.self_attention, (3 * width, width), width, rng)
+        _feed_forward(layer.ffn, width, rng)
     decoder = spec.decoder
-    decoder.embeddings.weight = _random(rng, shape.vocabulary_size, WIDTH)
+    decoder.embeddings.weight = _random(rng, shape.vocabulary_size, width)
     decoder.projection.weight = decoder.embeddings.weight
-    decoder.position_encodings.encodings = _random(rng, DECODER_POSITIONS, WIDTH)
-    _norm(decoder.layer_norm)
+    decoder.position_encodings.encodings = _random(rng, DECODER_POSITIONS, width)
+    _norm(decoder.layer_norm, width)
     for layer in decoder.layer:
-        _attention(layer.self_attention, (3 * WIDTH, WIDTH), rng)
-        _attention(layer.attention, (WIDTH, 2 * WIDTH, WIDTH), rng)
-        _feed_forward(layer.ffn, rng)
+        _attention(layer.self_attention, (3 * width, width), width, rng)
+        _attention(layer.attention, (width, 2 * width, width), width, rng)
+        _feed_forward(layer.ffn, width, rng)
     return spec
 
 
@@ -154,18 +161,21 @@ def _random(rng: np.random.Generator, *shape: int) -> np.ndarray:
 
 def _attention(
     spec: Any,  # the specs of CTranslate2 are not typed
-    widths: Sequence[int],
+    outputs: Sequence[int],
+    width: int,
     rng: np.random.Generator,
 ) -> None:
-    _norm(spec.layer_norm)
-    for linear, width in zip(spec.linear, widths, strict=True):
-        _linear(linear, width, WIDTH, rng)
+    _norm(spec.layer_norm, width)
+    for linear, size in zip(spec.linear, outputs, strict=True):
+        _linear(linear, size, width, rng)
 
 
-def _feed_forward(spec: transformer_spec.FeedForwardSpec, rng: np.random.Generator) -> None:
-    _norm(spec.layer_norm)
-    _linear(spec.linear_0, 4 * WIDTH, WIDTH, rng)
-    _linear(spec.linear_1, WIDTH, 4 * WIDTH, rng)
+def _feed_forward(
+    spec: transformer_spec.FeedForwardSpec, width: int, rng: np.random.Generator
+) -> None:
+    _norm(spec.layer_norm, width)
+    _linear(spec.linear_0, 4 * width, width, rng)
+    _linear(spec.linear_1, width, 4 * width, rng)
 
 
 def _linear(
@@ -175,11 +185,13 @@ def _linear(
     spec.bias = np.zeros(outputs, dtype=np.float32)
 
 
-def _conv(spec: common_spec.Conv1DSpec, inputs: int, rng: np.random.Generator) -> None:
-    spec.weight = _random(rng, WIDTH, inputs, 3)
-    spec.bias = np.zeros(WIDTH, dtype=np.float32)
+def _conv(
+    spec: common_spec.Conv1DSpec, inputs: int, width: int, rng: np.random.Generator
+) -> None:
+    spec.weight = _random(rng, width, inputs, 3)
+    spec.bias = np.zeros(width, dtype=np.float32)
 
 
-def _norm(spec: common_spec.LayerNormSpec) -> None:
-    spec.gamma = np.ones(WIDTH, dtype=np.float32)
-    spec.beta = np.zeros(WIDTH, dtype=np.float32)
+def _norm(spec: common_spec.LayerNormSpec, width: int) -> None:
+    spec.gamma = np.ones(width, dtype=np.float32)
+    spec.beta = np.zeros(width, dtype=np.float32)

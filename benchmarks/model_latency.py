@@ -1,0 +1,112 @@
+"""Compute time of one decode by model, with random weights of the real shapes.
+
+    python -m benchmarks.model_latency --models tiny base small medium
+
+The weights of real models are not needed to measure how long they compute: the shapes decide,
+and how many tokens are decoded. So nothing here says anything of accuracy. Each model gets the
+windows that it would get from a live session:
+
+- partial: one update of the captions, a window of 8 s, 12 committed words in front, 4 new tokens;
+- final: the last look at an utterance of 8 s, 24 new tokens.
+"""
+
+import argparse
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from rich.progress import track
+
+from benchmarks import report
+from tests.backends.shape_models import Shape, build
+from whisper_streaming.backends.faster_whisper import choose_device
+from whisper_streaming.backends.whisper_model import WhisperModel
+from whisper_streaming.config import BackendSettings
+from whisper_streaming.core.audio import samples_of
+from whisper_streaming.core.hypothesis import DecodeOptions, DecodeRequest, Word
+from whisper_streaming.evaluate import percentile
+
+WINDOW_S = 8.0
+LIVE_UPDATES_PER_SECOND = 1 / 0.3
+
+_MULTILINGUAL = Shape("multilingual", 51_865, 80, 99)
+SHAPES = {
+    "tiny": replace(
+        _MULTILINGUAL, name="tiny", width=384, heads=6, encoder_layers=4, decoder_layers=4
+    ),
+    "base": replace(
+        _MULTILINGUAL, name="base", width=512, heads=8, encoder_layers=6, decoder_layers=6
+    ),
+    "small": replace(
+        _MULTILINGUAL, name="small", width=768, heads=12, encoder_layers=12, decoder_layers=12
+    ),
+    "medium": replace(
+        _MULTILINGUAL, name="medium", width=1024, heads=16, encoder_layers=24, decoder_layers=24
+    ),
+    "turbo": Shape(
+        "turbo", 51_866, 128, 100, width=1280, heads=20, encoder_layers=32, decoder_layers=4
+    ),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--models", nargs="+", choices=SHAPES, default=["tiny", "base", "small"])
+    parser.add_argument("--runs", type=int, default=15, help="decodes of each kind")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    rows = [measure(name, arguments.runs, arguments.device) for name in arguments.models]
+    report.write(rows, arguments.json)
+
+
+def measure(name: str, runs: int, device_name: str) -> report.Row:
+    """The table's row of one model."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = build(SHAPES[name], Path(folder))
+        settings = BackendSettings(device=device_name, workers=1)
+        model = WhisperModel(name, path, choose_device(settings, [path]))
+    partial = _times(model, _partial_request(), runs, f"{name}, partial")
+    final = _times(model, _final_request(), runs, f"{name}, final")
+    middle = percentile(partial, 50)
+    return {
+        "Model": name,
+        "Partial p50": f"{middle:.3f} s",
+        "Partial p95": f"{percentile(partial, 95):.3f} s",
+        "Final p50": f"{percentile(final, 50):.3f} s",
+        "Final p95": f"{percentile(final, 95):.3f} s",
+        "Sessions updated every 0.3 s": f"{1 / (middle * LIVE_UPDATES_PER_SECOND):.1f}",
+    }
+
+
+def _times(model: WhisperModel, request: DecodeRequest, runs: int, what: str) -> list[float]:
+    model.decode_batch([request], beam_size=1)
+    times = []
+    for _ in track(range(runs), description=what, transient=True):
+        began = time.perf_counter()
+        model.decode_batch([request], beam_size=1)
+        times.append(time.perf_counter() - began)
+    return times
+
+
+def _final_request() -> DecodeRequest:
+    rng = np.random.default_rng(0)
+    samples = rng.normal(0, 0.05, samples_of(WINDOW_S)).astype(np.float32)
+    options = DecodeOptions(language="en")
+    return DecodeRequest(samples, 0, options, is_last=True, max_new_tokens=24)
+
+
+def _partial_request() -> DecodeRequest:
+    said = "we looked at every one of the numbers before the meeting began"
+    words = tuple(
+        Word(f" {text}", 0.5 * index, 0.5 * index + 0.4) for index, text in enumerate(said.split())
+    )
+    return replace(_final_request(), prefix=words, is_last=False, max_new_tokens=4)
+
+
+if __name__ == "__main__":
+    main()
