@@ -363,14 +363,14 @@ def test_signs_of_life_at_the_end_are_waited_for(transcribe: Transcribe) -> None
     async def be_slow(peer: Peer) -> None:
         await peer.accept()
         await peer.hear()
-        for index in range(6):  # twice as long as the client waits for one sign of life
-            await asyncio.sleep(0.1)
+        for index in range(6):  # longer in all than the client waits for one sign of life
+            await asyncio.sleep(0.25)
             await peer.segments(partial(0.0, 1.0, f" Word {index}"))
         await peer.segments(segment(0.0, 1.0, " Word 6."))
         await peer.summarise()
 
     with running(be_slow) as server:
-        result = transcribe(server, noise(0.2), realtime=False, patience=IMPATIENT)
+        result = transcribe(server, noise(0.2), realtime=False, patience=Patience(finish_s=1.2))
 
     assert result.text == "Word 6."
 
@@ -511,18 +511,14 @@ def test_pushed_audio_arrives_whole_however_large_the_array(push: Push) -> None:
 
 
 def test_a_recording_is_sent_at_the_pace_of_a_clock(transcribe: Transcribe) -> None:
+    started = time.monotonic()
     with running(friendly) as server:
         transcribe(server, noise(1.0), chunk_ms=50)
 
-    started = server.peer.arrivals[0][0] - 0.05
-    positions = np.cumsum([count for _, count in server.peer.arrivals]) / SAMPLE_RATE
-    lateness = [
-        at - started - due for (at, _), due in zip(server.peer.arrivals, positions, strict=True)
-    ]
     assert [count for _, count in server.peer.arrivals] == [800] * 20
-    # Never early (but for the clock's grain), and the delays of a busy machine do not add up.
-    assert min(lateness) > -0.03
-    assert np.median(lateness) < 0.1
+    # No chunk comes before a microphone would have recorded it; the loop's clock is this one.
+    due = started + np.arange(1, 21) * 0.05
+    assert all(at >= due_at for (at, _), due_at in zip(server.peer.arrivals, due, strict=True))
 
 
 def test_a_recording_can_be_sent_as_fast_as_the_server_takes_it(transcribe: Transcribe) -> None:

@@ -68,6 +68,20 @@ def test_a_terminal_shows_completed_captions_once_and_clears_the_open_one() -> N
     assert screen == ["demo model", "Hello world.", "Good bye."]
 
 
+def test_a_caption_is_never_on_the_screen_twice() -> None:
+    output = io.StringIO()
+    console = Console(file=output, force_terminal=True, width=60, color_system=None)
+    with LiveCaptions(console) as display:
+        display("", [still_open(0.0, " Hello world.")])
+        display("", [done(0.0, " Hello world."), still_open(1.0, " Good")])
+
+    written = output.getvalue()
+    for end, character in enumerate(written):
+        if character in "\r\n":
+            assert render(written[:end]).count("Hello world.") <= 1
+    assert render(written) == ["Hello world.", "Good"]
+
+
 def test_the_words_of_a_session_that_was_cut_stay_on_the_screen() -> None:
     output = io.StringIO()
     console = Console(file=output, force_terminal=True, width=60, color_system=None)

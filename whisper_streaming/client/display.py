@@ -64,12 +64,14 @@ class LiveCaptions:
 
     def __call__(self, text: str, segments: list[TranscriptSegment]) -> None:
         completed = [segment for segment in segments if segment["completed"]]
+        still_open = segments[len(completed) :]
+        self._open = open_caption(still_open[-1]) if still_open else Text()
+        # Replaced before printing, which draws it again: the old one would flash up below its
+        # own completed form.
+        self._live.update(self._open, refresh=True)
         for segment in completed[self._shown :]:
             self._console.print(Text(_caption(segment)))
         self._shown = len(completed)
-        still_open = segments[len(completed) :]
-        self._open = open_caption(still_open[-1]) if still_open else Text()
-        self._live.update(self._open, refresh=True)
 
     def notify(self, notice: str) -> None:
         self._console.print(Text(notice, style="yellow"))
