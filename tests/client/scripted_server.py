@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import queue
 import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
@@ -135,8 +136,7 @@ def running(
 ) -> Iterator[ScriptedServer]:
     """Serve ``script`` on a free port of this machine until the block ends."""
     record = ScriptedServer()
-    started = threading.Event()
-    loop = asyncio.new_event_loop()
+    started: queue.Queue[Callable[[], object]] = queue.Queue()
 
     async def handle(socket: ServerConnection) -> None:
         peer = Peer(socket)
@@ -149,28 +149,25 @@ def running(
             record.failures.append(exc)
             raise
 
-    async def start() -> Server:
-        server = await serve(
+    async def serve_until_stopped() -> None:
+        loop = asyncio.get_running_loop()
+        stopped = asyncio.Event()
+        async with serve(
             handle, "127.0.0.1", 0, process_request=process_request, ssl=ssl_context
-        )
-        record.port = server.sockets[0].getsockname()[1]
-        started.set()
-        return server
+        ) as server:
+            record.port = server.sockets[0].getsockname()[1]
+            started.put(lambda: loop.call_soon_threadsafe(stopped.set))
+            await stopped.wait()
 
-    def run() -> None:
-        asyncio.set_event_loop(loop)
-        server = loop.run_until_complete(start())
-        loop.run_forever()
-        server.close()
-        loop.run_until_complete(server.wait_closed())
-        loop.close()
-
-    thread = threading.Thread(target=run, name="scripted-server")
+    thread = threading.Thread(
+        target=lambda: asyncio.run(serve_until_stopped()), name="scripted-server"
+    )
     thread.start()
+    stop = started.get(timeout=10)
     try:
-        assert started.wait(timeout=10)
         yield record
     finally:
-        loop.call_soon_threadsafe(loop.stop)
+        stop()
         thread.join(timeout=10)
+        assert not thread.is_alive()
     assert record.failures == []

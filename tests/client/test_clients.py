@@ -650,6 +650,15 @@ def test_the_documented_settings_are_attributes_in_this_order(
     )  # fmt: skip
 
 
+def test_an_async_callback_is_refused_since_nobody_would_await_it(
+    client_type: type[ClientBase],
+) -> None:
+    async def callback(_text: str, _segments: object) -> None: ...
+
+    with pytest.raises(ConfigurationError, match="async for update in client"):
+        client_type(transcription_callback=callback)
+
+
 def test_finishing_nothing_is_an_error(client_type: type[ClientBase]) -> None:
     client = client_type()
     with pytest.raises(ClientError, match=r"nothing to finish|no session"):

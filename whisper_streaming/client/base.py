@@ -1,5 +1,6 @@
 """What the blocking and the asyncio client have in common: how they are constructed."""
 
+import inspect
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -90,6 +91,11 @@ class ClientBase:
         self.device_index = device_index
         self.connect_timeout_s = connect_timeout_s
         self.patience = patience or Patience()
+        if inspect.iscoroutinefunction(transcription_callback):
+            raise ConfigurationError(
+                "transcription_callback is a plain function; "
+                "async programs iterate with: async for update in client"
+            )
         # A wrong setting should fail where it is written, not when the audio is ready.
         self._target()
         self._source_format()
