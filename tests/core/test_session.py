@@ -213,6 +213,17 @@ def test_committed_text_becomes_the_context_of_the_next_utterance() -> None:
     assert requested(session).prompt == "Names: Holmes. the cat"
 
 
+def test_a_translation_is_no_context_for_what_follows() -> None:
+    translating = DecodeOptions(language="de", task="translate")
+    session = speaking(SessionConfig(options=translating, prompt="Names: Holmes."))
+    session.receive_idle()
+    requested(session)
+    session.receive_hypothesis(hypothesis("the cat"))
+    feed(session, 0.512, speech=True)
+
+    assert requested(session).prompt == "Names: Holmes."
+
+
 def test_a_long_silence_ends_the_context() -> None:
     session = speaking()
     session.receive_idle()

@@ -394,6 +394,10 @@ class Session:
 
     def _remember(self, words: Words) -> None:
         """Words that left the window become context."""
+        # English text before foreign speech makes a model forget that it translates, and what it
+        # then writes in the foreign language keeps it from coming back.
+        if self._options.task == "translate":
+            return
         self._context = (self._context + join_words(words))[-_PROMPT_CHARACTERS:]
 
     def _forget_before(self, sample: int) -> None:
