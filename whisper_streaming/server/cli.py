@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ INTERRUPTED: Final = 130
 
 _BACKENDS: Final = ("faster_whisper", "scripted", "whisperx")
 _VAD_HYSTERESIS: Final = 0.15
+_NOTICE_WIDTH: Final = 88
 """How far below the threshold speech goes on; Silero's own default."""
 
 _EXAMPLES: Final = """\
@@ -260,7 +262,14 @@ def _announce(server: WhisperStreamingServer) -> None:
         f"listening on ws://{host}:{server.port}",
         f"engine {info.engine}, {'models' if len(info.models) > 1 else 'model'} {models}, "
         f"{server.client_manager.max_clients} clients at most",
-        *(f"NOTICE: {model.notice}" for model in info.models if model.notice is not None),
+        *(_framed(model.notice) for model in info.models if model.notice is not None),
     ]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
+
+
+def _framed(notice: str) -> str:
+    """``notice`` so that nobody overlooks it: captions of nonsense have a reason."""
+    rule = "=" * _NOTICE_WIDTH
+    text = textwrap.fill(f"WARNING: {notice}", _NOTICE_WIDTH, break_long_words=False)
+    return f"{rule}\n{text}\n{rule}"
