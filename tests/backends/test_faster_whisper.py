@@ -1,0 +1,209 @@
+"""What the faster_whisper backend does before it decodes: devices, profiles, loading."""
+
+from pathlib import Path
+
+import ctranslate2
+import numpy as np
+import pytest
+
+from whisper_streaming.backends.base import StreamingProfile
+from whisper_streaming.backends.faster_whisper import FasterWhisperBackend, choose_device
+from whisper_streaming.backends.model_store import DEMO_PATH, ResolvedModel
+from whisper_streaming.backends.profile import load_profile
+from whisper_streaming.backends.whisper_model import Device, WhisperModel
+from whisper_streaming.config import BackendSettings
+from whisper_streaming.core.audio import samples_of
+from whisper_streaming.core.hypothesis import (
+    DecodeOptions,
+    DecodeRequest,
+    WindowRules,
+)
+from whisper_streaming.errors import ModelLoadError
+
+CPU = BackendSettings(device="cpu", threads=4)
+ONE_THREAD = Device("cpu", "int8", 1, 1)
+SMALL_BYTES = 20 * 2**20
+LARGE_BYTES = 500 * 2**20
+
+
+@pytest.fixture
+def without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctranslate2, "get_cuda_device_count", lambda: 0)
+
+
+@pytest.fixture
+def with_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctranslate2, "get_cuda_device_count", lambda: 1)
+
+
+def model_folder(folder: Path, size: int) -> Path:
+    """A folder with a model of this many bytes, none of which is on the disk."""
+    folder.mkdir()
+    with (folder / "model.bin").open("wb") as file:
+        file.truncate(size)
+    return folder
+
+
+# -- device
+
+
+@pytest.mark.parametrize(
+    ("sizes", "settings", "expected"),
+    [
+        pytest.param([SMALL_BYTES], {}, (4, 1), id="small: a worker per thread"),
+        pytest.param([LARGE_BYTES], {}, (1, 4), id="large: all threads for one window"),
+        pytest.param([SMALL_BYTES, LARGE_BYTES], {}, (1, 4), id="the largest decides"),
+        pytest.param([SMALL_BYTES], {"workers": 2}, (2, 2), id="as many workers as asked for"),
+        pytest.param([LARGE_BYTES], {"workers": 2}, (2, 2), id="for large ones too"),
+        pytest.param([SMALL_BYTES], {"workers": 8}, (8, 1), id="never less than one thread"),
+    ],
+)
+def test_threads_are_shared_out_over_workers(
+    tmp_path: Path, sizes: list[int], settings: dict[str, int], expected: tuple[int, int]
+) -> None:
+    folders = [model_folder(tmp_path / str(index), size) for index, size in enumerate(sizes)]
+
+    device = choose_device(CPU.model_copy(update=settings), folders)
+
+    assert (device.workers, device.threads_per_worker) == expected
+    assert (device.name, device.compute_type) == ("cpu", "int8")
+
+
+def test_the_compute_type_can_be_chosen(tmp_path: Path) -> None:
+    settings = CPU.model_copy(update={"compute_type": "float32"})
+    folders = [model_folder(tmp_path / "model", SMALL_BYTES)]
+
+    assert choose_device(settings, folders).compute_type == "float32"
+
+
+@pytest.mark.usefixtures("without_gpu")
+def test_auto_falls_back_to_the_cpu(tmp_path: Path) -> None:
+    folders = [model_folder(tmp_path / "model", SMALL_BYTES)]
+
+    assert choose_device(BackendSettings(device="auto"), folders).name == "cpu"
+
+
+@pytest.mark.usefixtures("without_gpu")
+def test_cuda_without_a_gpu_says_what_to_install_and_what_else_to_do(tmp_path: Path) -> None:
+    folders = [model_folder(tmp_path / "model", SMALL_BYTES)]
+
+    with pytest.raises(ModelLoadError) as failure:
+        choose_device(BackendSettings(device="cuda"), folders)
+
+    assert "no usable CUDA GPU" in str(failure.value)
+    assert "pip install '.[gpu]'" in str(failure.value)
+    assert "--device cpu" in str(failure.value)
+
+
+@pytest.mark.usefixtures("with_gpu")
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_a_gpu_gets_one_worker_and_half_precision(tmp_path: Path, device: str) -> None:
+    settings = BackendSettings.model_validate({"device": device, "threads": 4})
+    chosen = choose_device(settings, [model_folder(tmp_path / "model", SMALL_BYTES)])
+
+    assert chosen == Device("cuda", "float16", workers=1, threads_per_worker=4)
+
+
+@pytest.mark.usefixtures("with_gpu")
+def test_the_cpu_can_be_asked_for_beside_a_gpu(tmp_path: Path) -> None:
+    folders = [model_folder(tmp_path / "model", SMALL_BYTES)]
+
+    assert choose_device(CPU, folders).name == "cpu"
+
+
+# -- profile
+
+
+def test_a_model_without_a_profile_is_streamed_with_care(tmp_path: Path) -> None:
+    assert load_profile(tmp_path) == StreamingProfile()
+
+
+def test_a_profile_overrides_what_it_names(tmp_path: Path) -> None:
+    (tmp_path / "streaming.json").write_text(
+        '{"window_buckets_s": [5, 10], "window": {"max_window_s": 9.0}}', encoding="utf-8"
+    )
+
+    assert load_profile(tmp_path) == StreamingProfile(
+        window_buckets_s=(5, 10), window=WindowRules(max_window_s=9.0)
+    )
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        pytest.param("{", id="not JSON"),
+        pytest.param("[1]", id="a list"),
+        pytest.param('{"windows": {}}', id="unknown field"),
+        pytest.param('{"window": {"longest": 3}}', id="unknown field of the window"),
+        pytest.param('{"window": 3}', id="a number for an object"),
+        pytest.param('{"window_buckets_s": 5}', id="a number for a list"),
+    ],
+)
+def test_a_broken_profile_is_named(tmp_path: Path, profile: str) -> None:
+    path = tmp_path / "streaming.json"
+    path.write_text(profile, encoding="utf-8")
+
+    with pytest.raises(ModelLoadError) as failure:
+        load_profile(tmp_path)
+
+    assert str(path) in str(failure.value)
+
+
+# -- load
+
+
+@pytest.fixture
+def copy_of_demo(tmp_path: Path) -> Path:
+    """The embedded model's files, by links, in a folder whose files may be replaced."""
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    for path in DEMO_PATH.iterdir():
+        (folder / path.name).symlink_to(path)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("missing", "complaint"),
+    [
+        pytest.param("model.bin", "cannot be loaded on cpu", id="weights"),
+        pytest.param("tokenizer.json", "tokenizer.json is missing", id="tokenizer"),
+    ],
+)
+def test_an_incomplete_model_is_refused(copy_of_demo: Path, missing: str, complaint: str) -> None:
+    (copy_of_demo / missing).unlink()
+
+    with pytest.raises(ModelLoadError, match=complaint):
+        WhisperModel("copy", copy_of_demo, ONE_THREAD)
+
+
+def test_a_window_that_ctranslate2_would_take_for_a_spectrogram_is_refused(
+    copy_of_demo: Path,
+) -> None:
+    profile = copy_of_demo / "streaming.json"
+    profile.unlink()
+    profile.write_text('{"window_buckets_s": [1.6, 10]}', encoding="utf-8")
+
+    with pytest.raises(ModelLoadError, match=r"1\.6 s cannot be used"):
+        WhisperModel("copy", copy_of_demo, ONE_THREAD)
+
+
+def lasting(duration_s: float) -> DecodeRequest:
+    return DecodeRequest(np.zeros(samples_of(duration_s), np.float32), 0, DecodeOptions("en"))
+
+
+def test_a_profile_can_ask_for_padding(copy_of_demo: Path) -> None:
+    (copy_of_demo / "streaming.json").unlink()
+    careful = WhisperModel("copy", copy_of_demo, ONE_THREAD)
+
+    assert careful.bucket_s(lasting(9.0)) == 10.0
+    assert careful.bucket_s(lasting(9.1)) == 15.0
+    assert careful.bucket_s(lasting(30.0)) == 30.0
+
+
+@pytest.mark.skipif(ctranslate2.get_cuda_device_count() > 0, reason="there is a GPU that works")
+@pytest.mark.usefixtures("with_gpu")
+def test_a_gpu_that_does_not_work_is_answered_with_what_to_install() -> None:
+    with pytest.raises(ModelLoadError) as failure:
+        FasterWhisperBackend(BackendSettings(device="cuda"), [ResolvedModel("demo", DEMO_PATH)])
+
+    assert "pip install '.[gpu]'" in str(failure.value)

@@ -1,0 +1,201 @@
+"""The faster_whisper backend with the embedded model: batch keys, context, odd requests."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from whisper_streaming.backends.faster_whisper import FasterWhisperBackend
+from whisper_streaming.backends.model_store import DEMO_PATH, ResolvedModel
+from whisper_streaming.backends.whisper_model import Device, WhisperModel
+from whisper_streaming.config import BackendSettings
+from whisper_streaming.core.audio import SAMPLE_RATE, samples_of
+from whisper_streaming.core.hypothesis import DecodeOptions, DecodeRequest, Word, join_words
+from whisper_streaming.errors import DecodeError
+
+pytestmark = pytest.mark.model
+
+
+@pytest.fixture(scope="module")
+def backend() -> Iterator[FasterWhisperBackend]:
+    settings = BackendSettings(device="cpu", threads=1, beam_size=3)
+    backend = FasterWhisperBackend(settings, [ResolvedModel("demo", DEMO_PATH)])
+    yield backend
+    backend.close()
+
+
+@pytest.fixture(scope="module")
+def model() -> WhisperModel:
+    return WhisperModel("demo", DEMO_PATH, Device("cpu", "int8", 1, 1))
+
+
+@pytest.fixture
+def window(recordings: Path) -> DecodeRequest:
+    """Four seconds of English speech."""
+    path = recordings / "en-1-slt.flac"
+    samples, _ = soundfile.read(path, dtype="float32", frames=4 * SAMPLE_RATE)
+    return DecodeRequest(np.asarray(samples), 0, DecodeOptions("en"))
+
+
+def lasting(duration_s: float) -> DecodeRequest:
+    return DecodeRequest(np.zeros(samples_of(duration_s), np.float32), 0, DecodeOptions("en"))
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "bucket_s"),
+    [(0.0, 5), (5.0, 5), (5.01, 7), (7.5, 10), (14.0, 15), (30.0, 30), (31.0, 30)],
+)
+def test_a_window_is_padded_to_the_next_bucket(
+    model: WhisperModel, duration_s: float, bucket_s: float
+) -> None:
+    assert model.bucket_s(lasting(duration_s)) == bucket_s
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"options": DecodeOptions("de")}, id="language"),
+        pytest.param({"options": DecodeOptions(None)}, id="detection"),
+        pytest.param({"options": DecodeOptions("de", "translate")}, id="task"),
+        pytest.param({"options": DecodeOptions("en", model="demo")}, id="default model by name"),
+        pytest.param({"options": DecodeOptions("en", model="small")}, id="model that is not here"),
+        pytest.param({"prefix": (Word(" the", 0.0, 0.1),)}, id="prefix"),
+        pytest.param({"prompt": "few"}, id="context too short to count"),
+        pytest.param({"max_new_tokens": 3}, id="bound on tokens"),
+        pytest.param({"samples": np.zeros(16_000, np.float32)}, id="length in the same bucket"),
+    ],
+)
+def test_what_differs_per_row_does_not_part_a_batch(
+    backend: FasterWhisperBackend, window: DecodeRequest, change: dict[str, object]
+) -> None:
+    changed = replace(window, **change)  # type: ignore[arg-type]
+
+    assert backend.batch_key(changed) == backend.batch_key(window)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"samples": np.zeros(96_000, np.float32)}, id="bucket"),
+        pytest.param({"prompt": "word " * 20}, id="prompt length"),
+        pytest.param({"options": DecodeOptions("en", hotwords="word " * 20)}, id="hotwords"),
+        pytest.param({"is_last": True}, id="beam"),
+    ],
+)
+def test_what_a_batch_must_share_parts_it(
+    backend: FasterWhisperBackend, window: DecodeRequest, change: dict[str, object]
+) -> None:
+    changed = replace(window, **change)  # type: ignore[arg-type]
+
+    assert backend.batch_key(changed) != backend.batch_key(window)
+
+
+def test_models_do_not_share_batches(window: DecodeRequest) -> None:
+    both = [ResolvedModel("demo", DEMO_PATH), ResolvedModel("other", DEMO_PATH)]
+    backend = FasterWhisperBackend(BackendSettings(device="cpu", threads=1), both)
+    other = replace(window, options=DecodeOptions("en", model="other"))
+
+    assert backend.batch_key(other) != backend.batch_key(window)
+    assert backend.decode_batch([other])[0].words == backend.decode_batch([window])[0].words
+
+
+# -- context
+
+
+@pytest.mark.parametrize(("words", "length"), [(0, 0), (15, 0), (16, 16), (40, 32), (400, 48)])
+def test_context_is_cut_to_a_length_that_batches_share(
+    model: WhisperModel, words: int, length: int
+) -> None:
+    request = replace(lasting(1.0), prompt=" the" * words)  # one token each
+
+    assert model.prompt_length(request) == length
+
+
+def test_of_a_long_context_the_newest_words_are_kept(
+    backend: FasterWhisperBackend, window: DecodeRequest
+) -> None:
+    newest = " the cat sat on the mat and" * 8
+    first = replace(window, prompt="Hey!" + newest)
+    other = replace(window, prompt="One two three four five six seven." + newest)
+
+    (with_first,) = backend.decode_batch([first])
+    (with_other,) = backend.decode_batch([other])
+
+    assert with_first == with_other
+    assert with_first.average_logprob != backend.decode_batch([window])[0].average_logprob
+
+
+def test_hotwords_leave_half_of_the_room_to_the_context(
+    backend: FasterWhisperBackend, window: DecodeRequest
+) -> None:
+    """So much that the last words of the context still count, and the hotwords do too."""
+    options = DecodeOptions("en", hotwords=" cat" * 100)
+    one = replace(window, options=options, prompt=" dog" * 100)
+    other = replace(window, options=options, prompt=" house" * 100)
+    without = replace(window, prompt=" dog" * 100)
+
+    scores = {
+        backend.decode_batch([request])[0].average_logprob for request in (one, other, without)
+    }
+
+    assert len(scores) == 3
+
+
+@pytest.mark.parametrize(("words", "length"), [(10, 0), (20, 16), (400, 48)])
+def test_hotwords_alone_may_take_all_the_room(model: WhisperModel, words: int, length: int) -> None:
+    request = replace(lasting(1.0), options=DecodeOptions("en", hotwords=" cat" * words))
+
+    assert model.prompt_length(request) == length
+
+
+# -- failures and odd requests
+
+
+def test_a_language_the_model_does_not_have_fails_the_request(
+    backend: FasterWhisperBackend, window: DecodeRequest
+) -> None:
+    with pytest.raises(DecodeError, match="a batch of 1 windows failed"):
+        backend.decode_batch([replace(window, options=DecodeOptions("klingon"))])
+
+
+def test_a_prefix_of_another_decoder_is_encoded_from_its_text(
+    backend: FasterWhisperBackend, window: DecodeRequest
+) -> None:
+    (whole,) = backend.decode_batch([window])
+    own = whole.words[:3]
+    foreign = tuple(replace(word, tokens=()) for word in own)
+
+    (after_own,) = backend.decode_batch([replace(window, prefix=own)])
+    (after_foreign,) = backend.decode_batch([replace(window, prefix=foreign)])
+
+    assert join_words(after_foreign.words) == join_words(after_own.words)
+    assert after_foreign.words
+
+
+def test_the_score_of_a_window_does_not_profit_from_its_prefix(
+    backend: FasterWhisperBackend, window: DecodeRequest
+) -> None:
+    """Forced tokens count as certain; the more there are, the better the mean would look."""
+    (whole,) = backend.decode_batch([window])
+    assert whole.average_logprob is not None
+    (rest,) = backend.decode_batch([replace(window, prefix=whole.words[:-1])])
+    tokens = sum(len(word.tokens) for word in whole.words)
+    last = len(whole.words[-1].tokens)
+
+    # What was lost on the last tokens cannot be more than what was lost on all of them.
+    assert rest.average_logprob is not None
+    assert rest.average_logprob * (last + 1) >= whole.average_logprob * (tokens + 1) - 1e-3
+    assert rest.average_logprob <= 0
+
+
+def test_a_beam_is_used_for_last_windows_only(
+    backend: FasterWhisperBackend, window: DecodeRequest
+) -> None:
+    greedy, beam = backend.batch_key(window), backend.batch_key(replace(window, is_last=True))
+
+    assert isinstance(greedy, tuple)
+    assert isinstance(beam, tuple)
+    assert (greedy[-1], beam[-1]) == (1, 3)

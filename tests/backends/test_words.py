@@ -1,0 +1,155 @@
+"""From decoded pieces of text to words with times: joining, placing, spreading."""
+
+import pytest
+
+from whisper_streaming.backends.words import (
+    Piece,
+    is_punctuation,
+    merge_pieces,
+    place_words,
+    spread_pieces,
+)
+from whisper_streaming.core.hypothesis import Word
+
+
+def pieces(*texts: str) -> list[Piece]:
+    """Pieces of half a second each, one after the other; piece n has token n."""
+    return [
+        Piece(text, (index,), 0.5 * index, 0.5 * index + 0.5, 0.9)
+        for index, text in enumerate(texts)
+    ]
+
+
+def texts_of(merged: list[Piece]) -> list[str]:
+    return [piece.text for piece in merged]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(".", True, id="full stop"),
+        pytest.param(' "', True, id="quotation mark with a space"),
+        pytest.param("。", True, id="Chinese full stop"),
+        pytest.param("—", True, id="dash"),
+        pytest.param(" ", True, id="space"),
+        pytest.param("", True, id="nothing"),
+        pytest.param(" a.", False, id="letter"),
+        pytest.param("3", False, id="digit"),
+        pytest.param("ß", False, id="German letter"),
+        pytest.param("は", False, id="kana"),
+    ],
+)
+def test_punctuation_is_what_nobody_speaks(text: str, expected: bool) -> None:
+    assert is_punctuation(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("decoded", "expected"),
+    [
+        pytest.param([], [], id="nothing"),
+        pytest.param([" the", " cat"], [" the", " cat"], id="words stay words"),
+        pytest.param([" cat", "."], [" cat."], id="full stop"),
+        pytest.param([" cat", ".", '"'], [' cat."'], id="several marks"),
+        pytest.param([" well", "-known", "."], [" well-known."], id="hyphen"),
+        pytest.param([" 3", ".", "14"], [" 3.14"], id="decimal"),
+        pytest.param([" don", "'t"], [" don't"], id="apostrophe"),
+        pytest.param(["es", " the", " end"], ["es", " the", " end"], id="glued to what was before"),
+        pytest.param([".", " So"], [".", " So"], id="mark of the word before"),
+        pytest.param([' "', "Yes"], [' "Yes'], id="opening quotation mark"),
+    ],
+)
+def test_a_piece_without_a_space_goes_on_with_the_word(
+    decoded: list[str], expected: list[str]
+) -> None:
+    assert texts_of(merge_pieces(pieces(*decoded), has_spaces=True)) == expected
+
+
+@pytest.mark.parametrize(
+    ("decoded", "expected"),
+    [
+        pytest.param(["我", "们", "好"], ["我", "们", "好"], id="each piece is a word"),
+        pytest.param(["好", "。"], ["好。"], id="but punctuation is none"),
+        pytest.param(["「", "はい"], ["「", "はい"], id="an opening mark has no word before it"),
+    ],
+)
+def test_without_spaces_only_punctuation_is_joined(decoded: list[str], expected: list[str]) -> None:
+    assert texts_of(merge_pieces(pieces(*decoded), has_spaces=False)) == expected
+
+
+def test_a_joined_word_has_all_tokens_and_lasts_to_its_last_sound() -> None:
+    (word,) = merge_pieces(pieces(" well", "-known"), has_spaces=True)
+
+    assert word.tokens == (0, 1)
+    assert (word.start, word.end) == (0.0, 1.0)
+
+
+def test_punctuation_makes_a_word_neither_longer_nor_surer() -> None:
+    spoken = Piece(" cat", (7,), 1.0, 1.5, 0.8)
+    mark = Piece(".", (8,), 1.5, 4.0, 0.1)
+
+    assert merge_pieces([spoken, mark], has_spaces=True) == [Piece(" cat.", (7, 8), 1.0, 1.5, 0.8)]
+
+
+def test_a_word_is_as_sure_as_its_least_sure_part() -> None:
+    parts = [Piece(" well", (1,), 0.0, 0.5, 0.9), Piece("-known", (2,), 0.5, 1.0, 0.3)]
+
+    assert merge_pieces(parts, has_spaces=True)[0].probability == 0.3
+
+
+def test_words_are_put_on_the_clock_of_the_session() -> None:
+    placed = place_words(
+        pieces(" the", " cat"), window_start=10.0, window_end=20.0, offset_s=0.0, earliest=10.0
+    )
+
+    assert placed == (Word(" the", 10.0, 10.5, 0.9, (0,)), Word(" cat", 10.5, 11.0, 0.9, (1,)))
+
+
+def spans(decoded: list[tuple[float, float]], **where: float) -> list[tuple[float, float]]:
+    """Start and end of words whose pieces have these times, in a window from 10 to 12 s."""
+    given = [Piece(f" w{start}", (), start, end, 1.0) for start, end in decoded]
+    limits = {"window_start": 10.0, "window_end": 12.0, "offset_s": 0.0, "earliest": 10.0, **where}
+    return [(word.start, word.end) for word in place_words(given, **limits)]
+
+
+@pytest.mark.parametrize(
+    ("decoded", "where", "expected"),
+    [
+        pytest.param([], {}, [], id="nothing"),
+        pytest.param([(0.5, 1.0)], {"offset_s": 0.25}, [(10.75, 11.25)], id="steady error"),
+        pytest.param([(0.5, 1.0)], {"offset_s": -0.75}, [(10.0, 10.25)], id="not before window"),
+        pytest.param([(1.5, 2.5)], {}, [(11.5, 12.0)], id="not behind the window"),
+        pytest.param([(3.0, 4.0)], {}, [(12.0, 12.0)], id="wholly behind the window"),
+        pytest.param(
+            [(0.0, 1.0)], {"earliest": 10.5}, [(10.5, 11.0)], id="not into the word before"
+        ),
+        pytest.param(
+            [(0.0, 0.25)], {"earliest": 10.5}, [(10.5, 10.5)], id="wholly in the word before"
+        ),
+        pytest.param([(0.5, 1.0)], {"earliest": 9.0}, [(10.5, 11.0)], id="a word long before"),
+        pytest.param([(0.5, 1.0)], {"earliest": 15.0}, [(12.0, 12.0)], id="a word beyond the end"),
+        pytest.param(
+            [(0.0, 1.0), (0.5, 1.5)], {}, [(10.0, 11.0), (11.0, 11.5)], id="words do not overlap"
+        ),
+        pytest.param([(1.0, 0.5)], {}, [(11.0, 11.0)], id="nor end before they start"),
+    ],
+)
+def test_words_stay_in_the_window_and_in_order(
+    decoded: list[tuple[float, float]],
+    where: dict[str, float],
+    expected: list[tuple[float, float]],
+) -> None:
+    assert spans(decoded, **where) == expected
+
+
+def test_without_alignment_time_is_shared_out_by_letters() -> None:
+    spread = spread_pieces([(" cat", (1,)), (" elephant ", (2,)), ("!!", (3,))], start=1.0, end=5.0)
+
+    assert [(piece.start, piece.end) for piece in spread] == [(1.0, 2.0), (2.0, 4.5), (4.5, 5.0)]
+    assert [piece.tokens for piece in spread] == [(1,), (2,), (3,)]
+
+
+@pytest.mark.parametrize("texts", [[], [("", (1,))]])
+def test_text_without_letters_needs_no_time(texts: list[tuple[str, tuple[int, ...]]]) -> None:
+    assert [(p.start, p.end) for p in spread_pieces(texts, start=1.0, end=5.0)] == [
+        (1.0, 1.0)
+    ] * len(texts)
