@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 
 class FlagParser(argparse.ArgumentParser):
@@ -34,3 +35,8 @@ def dashed_flags(arguments: Sequence[str]) -> list[str]:
             argument = name.replace("_", "-") + equals + value
         dashed.append(argument)
     return dashed
+
+
+def program_name(script: str, command: str) -> str:
+    """What help and errors call the program: ``script``, or the console command, as it was run."""
+    return script if Path(sys.argv[0]).name == script else f"whisper-streaming {command}"

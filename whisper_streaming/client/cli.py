@@ -9,7 +9,7 @@ from typing import Final
 
 from rich.console import Console
 
-from whisper_streaming.cli_flags import FlagParser
+from whisper_streaming.cli_flags import FlagParser, program_name
 from whisper_streaming.client.base import AUTO_LANGUAGE
 from whisper_streaming.client.display import (
     CallbackReport,
@@ -28,7 +28,6 @@ from whisper_streaming.version import __version__
 EXIT_INCOMPLETE: Final = 3
 EXIT_INTERRUPTED: Final = 130  # what shells expect after Ctrl-C
 
-_SCRIPT: Final = "example_websocket_client.py"
 
 _EPILOG: Final = """\
 examples:
@@ -167,9 +166,8 @@ def _print_devices() -> int:
 
 
 def _build_parser() -> argparse.ArgumentParser:
-    is_script = Path(sys.argv[0]).name == _SCRIPT
     parser = FlagParser(
-        prog=_SCRIPT if is_script else "whisper-streaming listen",
+        prog=program_name("example_websocket_client.py", "listen"),
         description="Show live captions of what a transcription server hears.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from whisper_streaming.cli_flags import FlagParser
+from whisper_streaming.cli_flags import FlagParser, program_name
 from whisper_streaming.config import load_config
 from whisper_streaming.errors import ConfigurationError, ModelLoadError, WhisperStreamingError
 from whisper_streaming.server.logs import setup_logging
@@ -59,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """All flags of the server. None of them has a default: what is not given is not set."""
     parser = FlagParser(
+        prog=program_name("run_websocket_server.py", "serve"),
         description="Live transcription server: speaks the WhisperLive protocol over WebSockets.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
