@@ -162,10 +162,11 @@ def check_whisperx() -> Finding:
         return Finding(
             State.OPTIONAL,
             "whisperx",
-            "backend, not installed",
+            "a backend that this version does not serve yet; not installed",
             "pip install '.[whisperx]' (in an environment of its own)",
         )
-    return Finding(State.OK, "whisperx", f"backend, {importlib.metadata.version('whisperx')}")
+    version = importlib.metadata.version("whisperx")
+    return Finding(State.OK, "whisperx", f"{version}; a backend that is not served yet")
 
 
 def check_microphone() -> Finding:

@@ -135,6 +135,7 @@ def _add_network_flags(group: "argparse._ArgumentGroup") -> None:
 
 def _add_model_flags(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
+        "-b",
         "--backend",
         dest="backend.kind",
         type=lambda name: name.replace("-", "_"),
