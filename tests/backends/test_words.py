@@ -1,13 +1,17 @@
 """From decoded pieces of text to words with times: joining, placing, spreading."""
 
+from dataclasses import dataclass
+
 import pytest
 
 from whisper_streaming.backends.words import (
     Piece,
+    aligned_pieces,
     is_punctuation,
     merge_pieces,
     place_words,
     spread_pieces,
+    with_leading_space,
 )
 from whisper_streaming.core.hypothesis import Word
 
@@ -153,3 +157,66 @@ def test_text_without_letters_needs_no_time(texts: list[tuple[str, tuple[int, ..
     assert [(p.start, p.end) for p in spread_pieces(texts, start=1.0, end=5.0)] == [
         (1.0, 1.0)
     ] * len(texts)
+
+
+@dataclass
+class Path:
+    """What CTranslate2's ``align`` returns: (token, frame of 20 ms) steps, and probabilities."""
+
+    alignments: list[tuple[int, int]]
+    text_token_probs: list[float]
+
+
+# Tokens 0, 1 and 2 start in frames 0, 10 and 25; the end of text is reached in frame 40, and the
+# path goes on to the last frame, 99, as it always does.
+SPOKEN = Path([(0, 0), (0, 1), (1, 10), (1, 11), (2, 25), (3, 40), (3, 99)], [0.9, 0.5, 0.7])
+
+
+def test_a_token_lasts_until_the_next_one_begins() -> None:
+    aligned = aligned_pieces([(" a", (5,)), (" cat", (6,)), (" sat", (7,))], SPOKEN, 0)
+
+    assert [(piece.start, piece.end) for piece in aligned] == [(0.0, 0.2), (0.2, 0.5), (0.5, 0.8)]
+    assert [piece.probability for piece in aligned] == [0.9, 0.5, 0.7]
+
+
+def test_a_word_of_several_tokens_lasts_over_all_of_them() -> None:
+    aligned = aligned_pieces([(" acat", (5, 6)), (" sat", (7,))], SPOKEN, 0)
+
+    assert aligned == [
+        Piece(" acat", (5, 6), 0.0, 0.5, 0.7),
+        Piece(" sat", (7,), 0.5, 0.8, 0.7),
+    ]
+
+
+def test_the_path_of_a_forced_prefix_is_skipped() -> None:
+    aligned = aligned_pieces([(" sat", (7,))], SPOKEN, 2)
+
+    assert aligned == [Piece(" sat", (7,), 0.5, 0.8, 0.7)]
+
+
+def test_tokens_behind_the_path_stand_at_its_end() -> None:
+    aligned = aligned_pieces([(" a", (5,)), (" cat", (6,))], Path([(0, 0), (0, 7)], [0.9]), 0)
+
+    assert aligned == [Piece(" a", (5,), 0.0, 0.14, 0.9), Piece(" cat", (6,), 0.14, 0.14, 0.0)]
+
+
+def test_an_empty_path_puts_everything_at_the_start() -> None:
+    assert aligned_pieces([(" a", (5,))], Path([], []), 0) == [Piece(" a", (5,), 0.0, 0.0, 0.0)]
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        pytest.param([], [], id="nothing"),
+        pytest.param(["The", " cat"], [" The", " cat"], id="the first word gets one"),
+        pytest.param([" The", " cat"], [" The", " cat"], id="unless it has one"),
+    ],
+)
+def test_the_first_word_is_parted_from_what_was_before(
+    texts: list[str], expected: list[str]
+) -> None:
+    words = tuple(Word(text, 1.0, 2.0, 0.5, (3,), "speaker") for text in texts)
+
+    assert with_leading_space(words) == tuple(
+        Word(text, 1.0, 2.0, 0.5, (3,), "speaker") for text in expected
+    )
