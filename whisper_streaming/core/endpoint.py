@@ -76,11 +76,6 @@ class Endpointer:
         return self._heard
 
     @property
-    def speech_end(self) -> int:
-        """Clock position where the last speech frame ended."""
-        return self._speech_end
-
-    @property
     def candidate_start(self) -> int | None:
         """Start of a run of speech that is still too short to count, or None."""
         return None if self._in_speech else self._run_start

@@ -8,11 +8,11 @@ At most one request is in flight. Audio and boundaries that arrive meanwhile wai
 next request covers all of it, so a busy decoder means fewer updates and never lost audio.
 """
 
-from collections import deque
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 
 from whisper_streaming.core.audio import SAMPLE_RATE, AudioBuffer, FloatArray, samples_of
-from whisper_streaming.core.endpoint import Boundary, BoundaryKind, Endpointer, EndpointRules
+from whisper_streaming.core.endpoint import EndpointRules
 from whisper_streaming.core.events import (
     AudioAccount,
     AudioGap,
@@ -27,6 +27,7 @@ from whisper_streaming.core.events import (
     WordsCommitted,
 )
 from whisper_streaming.core.filters import cut_loop, is_doubtful, is_silence
+from whisper_streaming.core.finder import UtteranceFinder
 from whisper_streaming.core.hypothesis import (
     DecodeOptions,
     DecodeRequest,
@@ -76,6 +77,14 @@ class SessionConfig:
     language_min_probability: float = 0.5
 
 
+class _Input(Enum):
+    """What can still come in."""
+
+    OPEN = auto()  # audio
+    ENDED = auto()  # answers to requests
+    OVER = auto()  # nothing: the terminal event was emitted
+
+
 class Session:
     """Sans-I/O state machine of one transcription: audio in, decode requests and events out."""
 
@@ -84,16 +93,13 @@ class Session:
         self._options = config.options
         self._audio = AudioBuffer()
         self._ledger = AudioLedger()
-        self._endpointer = Endpointer(config.endpoint)
-        self._boundaries: deque[Boundary] = deque()
+        self._finder = UtteranceFinder(config.endpoint, withholds_silence=config.withhold_silence)
         self._utterance: Utterance | None = None
         self._utterance_count = 0
         self._context = config.prompt
         self._in_flight: DecodeRequest | None = None
         self._failures = 0
-        self._free_from = 0  # the next utterance may not reach back behind this sample
-        self._has_eof = False
-        self._is_over = False
+        self._input = _Input.OPEN
         self._events: list[Event] = []
 
     # -- what comes in
@@ -109,26 +115,25 @@ class Session:
         Raises:
             SessionStateError: After the end of the audio.
         """
-        if self._is_over:
+        if self.is_over:
             return
-        if self._has_eof:
+        if self._input is not _Input.OPEN:
             raise SessionStateError("audio after the end of the audio")
         self._audio.append(samples)
-        self._boundaries.extend(self._endpointer.receive(speech_probs.tolist()))
+        self._finder.receive(speech_probs.tolist())
         self._advance()
 
     def receive_eof(self) -> None:
         """No audio will follow. Idempotent."""
-        if self._has_eof:
-            return
-        self._has_eof = True
-        self._end_open_speech()
-        self._advance()
+        if self._input is _Input.OPEN:
+            self._input = _Input.ENDED
+            self._finder.end_here(self._audio.end_sample)
+            self._advance()
 
     def receive_idle(self) -> None:
         """No input for so long that the open utterance is ended and flushed. Audio may follow."""
-        if not self._has_eof:
-            self._end_open_speech()
+        if self._input is _Input.OPEN:
+            self._finder.end_here(self._audio.end_sample)
             self._advance()
 
     def receive_hypothesis(self, hypothesis: Hypothesis) -> None:
@@ -189,7 +194,7 @@ class Session:
 
     def abandon(self) -> None:
         """End now, whatever waits: there is no time left to decode it. Idempotent."""
-        if not self._is_over:
+        if not self.is_over:
             self._events.append(SessionEnded(self._lose_rest(GapReason.OUT_OF_TIME)))
 
     # -- what goes out
@@ -197,7 +202,7 @@ class Session:
     def decode_to_run(self) -> DecodeRequest | None:
         """The next request; None while one is in flight or nothing is worth decoding."""
         utterance = self._utterance
-        if utterance is None or self._in_flight is not None or self._is_over:
+        if utterance is None or self._in_flight is not None or self.is_over:
             return None
         longest = utterance.window_start + samples_of(self._config.window.max_window_s)
         available = self._audio.end_sample if utterance.end is None else utterance.end
@@ -225,85 +230,48 @@ class Session:
     @property
     def has_open_utterance(self) -> bool:
         """Whether speech is being transcribed, so that idle input must flush it."""
-        return self._utterance is not None or self._endpointer.candidate_start is not None
+        return self._utterance is not None or self._finder.has_candidate
 
     @property
     def is_over(self) -> bool:
         """Whether the terminal event was emitted."""
-        return self._is_over
+        return self._input is _Input.OVER
 
     # -- speech begins and ends
 
     def _advance(self) -> None:
         """Apply the boundaries that are due. They wait while a request is in flight."""
-        if self._in_flight is not None or self._is_over:
+        if self._in_flight is not None or self.is_over:
             return
         if self._utterance is None:
-            self._open_utterance()
-        if self._utterance is not None:
-            self._close_at_boundary(self._utterance)
-        elif self._has_eof:
-            self._is_over = True
-            self._events.append(SessionEnded(self._ledger.close(self._audio.end_sample)))
+            self._utterance = self._next_utterance()
+        utterance = self._utterance
+        if utterance is None:
+            if self._input is _Input.ENDED:
+                self._input = _Input.OVER
+                self._events.append(SessionEnded(self._ledger.close(self._audio.end_sample)))
+        elif utterance.end is None and (end := self._finder.next_end()) is not None:
+            # The last window may not be shorter than one that words were heard in.
+            utterance.end = max(end, utterance.requested_until)
 
-    def _open_utterance(self) -> None:
-        """Open the next utterance, if there is one."""
-        if not self._config.withhold_silence:
-            self._open_without_pause()
-            return
-        pre_roll = samples_of(self._config.endpoint.pre_roll_s)
-        while self._boundaries:
-            boundary = self._boundaries.popleft()
-            if boundary.kind is BoundaryKind.START:
-                self._start_utterance(
-                    max(self._free_from, boundary.sample - pre_roll), boundary.sample
-                )
-                return
-        # Nothing but silence: keep what a pre-roll may reach back to, forget the rest.
-        heard = self._endpointer.candidate_start
-        if heard is None:
-            heard = self._endpointer.heard_sample
-        self._forget_before(max(self._free_from, heard - pre_roll))
-
-    def _open_without_pause(self) -> None:
-        """All audio is decoded: an utterance starts where the one before ended."""
-        if self._audio.end_sample > self._free_from:
-            while self._boundaries and self._boundaries[0].detected_sample <= self._free_from:
-                self._boundaries.popleft()
-            self._start_utterance(self._free_from, self._free_from)
-
-    def _start_utterance(self, window_start: int, speech_start: int) -> None:
-        if window_start - self._free_from > samples_of(self._config.context_s) and self._free_from:
-            self._context = self._config.prompt
+    def _next_utterance(self) -> Utterance | None:
+        """Open the next utterance, if there is one; else forget the silence."""
+        found = self._finder.next_start(self._audio.end_sample)
+        if found is None:
+            if self._config.withhold_silence:
+                self._forget_before(self._finder.keeps_from)
+            return None
+        window_start, speech_start = found
         window_start = max(window_start, self._audio.start_sample)
+        pause = window_start - self._finder.free_from
+        if self._utterance_count and pause > samples_of(self._config.context_s):
+            self._context = self._config.prompt
+        self._forget_before(window_start)
         self._utterance_count += 1
-        self._utterance = Utterance(
+        self._events.append(SpeechStarted(self._utterance_count, window_start / SAMPLE_RATE))
+        return Utterance(
             self._utterance_count, window_start, speech_start, self._config.policy.history
         )
-        self._forget_before(window_start)
-        self._events.append(SpeechStarted(self._utterance_count, window_start / SAMPLE_RATE))
-
-    def _close_at_boundary(self, utterance: Utterance) -> None:
-        """Give an open utterance its end, if the endpointer has found one."""
-        while utterance.end is None and self._boundaries:
-            boundary = self._boundaries.popleft()
-            if boundary.kind is BoundaryKind.END:
-                post_roll = samples_of(self._config.endpoint.post_roll_s)
-                end = min(boundary.sample + post_roll, boundary.detected_sample)
-                # Without VAD the silence up to here is decoded too, so nothing is withheld.
-                end = end if self._config.withhold_silence else boundary.detected_sample
-                # The last window may not be shorter than one that words were heard in.
-                utterance.end = max(end, utterance.requested_until)
-
-    def _end_open_speech(self) -> None:
-        """End the open utterance with the audio received so far; the endpointer starts anew."""
-        received = self._audio.end_sample
-        start = self._endpointer.candidate_start
-        if start is not None:
-            self._boundaries.append(Boundary(BoundaryKind.START, start, received))
-        if start is not None or self._endpointer.in_speech or not self._config.withhold_silence:
-            self._boundaries.append(Boundary(BoundaryKind.END, received, received))
-        self._endpointer.reset()
 
     def _end_at_decoder_pause(self, request: DecodeRequest, utterance: Utterance) -> None:
         """Without VAD, a window in which nothing was said for long ends its utterance."""
@@ -316,7 +284,7 @@ class Session:
     def _end_utterance(self, utterance: Utterance) -> None:
         assert utterance.end is not None
         self._remember(utterance.prefix)
-        self._free_from = utterance.end
+        self._finder.close(utterance.end)
         self._forget_before(utterance.end)
         self._utterance = None
         self._events.append(UtteranceEnded(utterance.utterance_id, utterance.end / SAMPLE_RATE))
@@ -380,7 +348,7 @@ class Session:
             end = self._audio.end_sample / SAMPLE_RATE
             self._events.append(UtteranceEnded(utterance.utterance_id, end))
         self._utterance = self._in_flight = None
-        self._has_eof = self._is_over = True
+        self._input = _Input.OVER
         return self._ledger.close(self._audio.end_sample)
 
     # -- words

@@ -1,0 +1,90 @@
+"""Where the utterances of a stream begin and end."""
+
+from collections import deque
+from collections.abc import Iterable
+
+from whisper_streaming.core.audio import samples_of
+from whisper_streaming.core.endpoint import Boundary, BoundaryKind, Endpointer, EndpointRules
+
+
+class UtteranceFinder:
+    """Queues the boundaries that the endpointer hears until the session gets to them.
+
+    With ``withholds_silence`` an utterance is speech and some audio around it. Without it
+    utterances follow each other without a pause, so that all audio is in one, and the
+    endpointer only says where to cut.
+    """
+
+    def __init__(self, rules: EndpointRules, *, withholds_silence: bool) -> None:
+        self.withholds_silence = withholds_silence
+        self._endpointer = Endpointer(rules)
+        self._boundaries: deque[Boundary] = deque()
+        self._pre_roll = samples_of(rules.pre_roll_s)
+        self._post_roll = samples_of(rules.post_roll_s)
+        self._free_from = 0  # the next utterance may not reach back behind this sample
+
+    @property
+    def free_from(self) -> int:
+        """Where the last utterance ended."""
+        return self._free_from
+
+    @property
+    def has_candidate(self) -> bool:
+        """Whether there is speech that is still too short to be an utterance."""
+        return self._endpointer.candidate_start is not None
+
+    @property
+    def keeps_from(self) -> int:
+        """While no utterance is open: first sample that one may still reach back to."""
+        heard = self._endpointer.candidate_start
+        if heard is None:
+            heard = self._endpointer.heard_sample
+        return max(self._free_from, heard - self._pre_roll)
+
+    def receive(self, speech_probs: Iterable[float]) -> None:
+        """Judge the next frames."""
+        self._boundaries.extend(self._endpointer.receive(speech_probs))
+
+    def end_here(self, received: int) -> None:
+        """End open speech, however short, at ``received``; the endpointer starts anew."""
+        start = self._endpointer.candidate_start
+        if start is not None:
+            self._boundaries.append(Boundary(BoundaryKind.START, start, received))
+        if start is not None or self._endpointer.in_speech or not self.withholds_silence:
+            self._boundaries.append(Boundary(BoundaryKind.END, received, received))
+        self._endpointer.reset()
+
+    def next_start(self, received: int) -> tuple[int, int] | None:
+        """Window start and speech start of the next utterance, if there is one.
+
+        Args:
+            received: Samples received so far.
+        """
+        if not self.withholds_silence:
+            while self._boundaries and self._boundaries[0].detected_sample <= self._free_from:
+                self._boundaries.popleft()
+            return (self._free_from, self._free_from) if received > self._free_from else None
+        start = self._next(BoundaryKind.START)
+        if start is None:
+            return None
+        return max(self._free_from, start.sample - self._pre_roll), start.sample
+
+    def next_end(self) -> int | None:
+        """Where the open utterance ends, if that is known."""
+        end = self._next(BoundaryKind.END)
+        if end is None:
+            return None
+        if not self.withholds_silence:
+            return end.detected_sample
+        return min(end.sample + self._post_roll, end.detected_sample)
+
+    def close(self, end: int) -> None:
+        """The open utterance took the audio before ``end``."""
+        self._free_from = end
+
+    def _next(self, kind: BoundaryKind) -> Boundary | None:
+        while self._boundaries:
+            boundary = self._boundaries.popleft()
+            if boundary.kind is kind:
+                return boundary
+        return None
