@@ -108,6 +108,22 @@ def test_a_full_server_says_how_long_to_wait() -> None:
     run_virtual(scenario())
 
 
+def test_a_client_of_a_full_server_may_hang_up_first_but_not_stay() -> None:
+    async def seconds_until_closed(*, hangs_up: bool) -> float:
+        loop = asyncio.get_running_loop()
+        bench = Bench(max_clients=1)
+        bench.manager.admit(90.0)
+        bench.send()
+        if hangs_up:
+            loop.call_later(0.5, bench.socket.vanish)
+        began = loop.time()
+        await bench.client.run()
+        return loop.time() - began
+
+    assert run_virtual(seconds_until_closed(hangs_up=False)) == pytest.approx(3.0)
+    assert run_virtual(seconds_until_closed(hangs_up=True)) == pytest.approx(0.5)
+
+
 def test_wishes_that_no_model_fulfils_give_the_place_back() -> None:
     async def scenario() -> None:
         bench = Bench()

@@ -38,6 +38,9 @@ NORMAL_CLOSURE: Final = 1000
 SERVICE_RESTART: Final = 1012
 
 _CLOSE_TIMEOUT_S: Final = 5.0
+# WhisperLive's client looks for WAIT only when it has opened its sound device, and by an older
+# websocket-client it forgets it with the close: then it waits for a place for ever.
+_HANG_UP_S: Final = 3.0
 _STOP_REASON: Final = "the server stops"
 _MAX_REASON_BYTES: Final = 123  # RFC 6455, section 5.5: a control frame holds 125 bytes
 
@@ -91,7 +94,7 @@ class ServeClient:
             self._log.info("left before the session began")
         except ServerFull as full:
             self._log.warning("refused: %s", full)
-            await self._say_and_close(self._codec.refuse_full(full.retry_after_s), NORMAL_CLOSURE)
+            await self._turn_away(full)
         except WhisperStreamingError as error:
             self._log.warning("refused: %s", error)
             await self._fail(error)
@@ -189,6 +192,14 @@ class ServeClient:
                 await self._say_and_close([*farewell, *self._codec.overtime()], NORMAL_CLOSURE)
             case Outcome(ending=Ending.STOPPED):
                 await self._say_and_close(farewell, SERVICE_RESTART, _STOP_REASON)
+
+    async def _turn_away(self, full: ServerFull) -> None:
+        """Say how long to wait, and give the client time to hang up by itself."""
+        with contextlib.suppress(ConnectionClosed, TimeoutError):
+            async with asyncio.timeout(_HANG_UP_S):
+                await self._say(self._codec.refuse_full(full.retry_after_s))
+                await self._discard()
+        await self._close(NORMAL_CLOSURE, "")
 
     async def _fail(self, error: WhisperStreamingError) -> None:
         # A client that does not read would only hold its place in memory for longer.
