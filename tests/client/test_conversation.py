@@ -114,6 +114,31 @@ def test_a_stock_server_settles_sooner_when_all_it_showed_is_completed() -> None
     assert session.remaining_s() == pytest.approx(2.0)
 
 
+def opened(words: str) -> str:
+    return text(segments=[{"start": 0, "end": 1, "text": words, "completed": False}])
+
+
+def test_a_stock_server_that_only_wavers_settles() -> None:
+    session, clock = streaming(STOCK)
+    session.settling_message()
+    session.receive(opened(" a is."))
+    session.receive(opened(" a six."))
+    clock.now += 9.0
+    assert session.receive(opened(" a is.")) is not None  # still what is shown
+
+    assert session.remaining_s() == pytest.approx(1.0)
+
+
+def test_a_stock_server_that_invents_ever_more_is_not_waited_for_without_end() -> None:
+    session, clock = streaming(STOCK)
+    session.settling_message()
+    for index in range(11):  # 55 s of a limit of 60 s
+        clock.now += 5.0
+        session.receive(opened(f" invention {index}"))
+
+    assert session.remaining_s() == pytest.approx(5.0)
+
+
 def test_what_was_completed_before_the_end_does_not_settle_the_end() -> None:
     session, _ = streaming(STOCK)
     session.receive(DONE)

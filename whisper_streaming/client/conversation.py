@@ -78,12 +78,14 @@ class Patience:
         finish_s: For the next sign of life after the end of the audio.
         settle_s: For the last words of a stock WhisperLive server to stop changing.
         settled_s: The same, once it has completed all it showed.
+        settle_limit_s: For all of that together.
     """
 
     ready_s: float = 300.0
     finish_s: float = 60.0
     settle_s: float = 10.0
     settled_s: float = 2.0
+    settle_limit_s: float = 60.0
 
 
 class Phase(Enum):
@@ -134,7 +136,10 @@ class ClientSession:
         self._learnt = _Learnt()
         self._waiting_since = clock()
         self._samples_sent = 0
-        self._changed_while_settling = False
+        # In its trailing silence a stock server may hear now this and now that without end. Only
+        # a text that was not shown before is worth another wait; open or not counts as well.
+        self._shown_while_settling: set[tuple[str, bool]] = set()
+        self._settling_since = 0.0
         self._error: ClientError | None = None
         self.phase = Phase.OPENING
 
@@ -188,7 +193,7 @@ class ClientSession:
     def settling_message(self) -> bytes:
         """What makes a stock server finish its last words; begins the wait for them."""
         self.phase = Phase.SETTLING
-        self._waiting_since = self._clock()
+        self._waiting_since = self._settling_since = self._clock()
         return np.zeros(samples_of(TRAILING_SILENCE_S), dtype="<f4").tobytes()
 
     def ending_message(self) -> bytes:
@@ -203,7 +208,7 @@ class ClientSession:
             case Phase.OPENING:
                 limit_s = patience.ready_s
             case Phase.SETTLING:
-                limit_s = patience.settled_s if self._has_settled() else patience.settle_s
+                return self._remaining_to_settle_s()
             case Phase.ENDING:
                 limit_s = patience.finish_s
             case _:
@@ -319,8 +324,12 @@ class ClientSession:
         if self.is_stock_server:
             self._fold.complete_open_segment()
 
-    def _has_settled(self) -> bool:
-        return not self._fold.has_open_segment and self._changed_while_settling
+    def _remaining_to_settle_s(self) -> float:
+        patience = self._patience
+        has_settled = not self._fold.has_open_segment and bool(self._shown_while_settling)
+        limit_s = patience.settled_s if has_settled else patience.settle_s
+        due = min(self._waiting_since + limit_s, self._settling_since + patience.settle_limit_s)
+        return max(0.0, due - self._clock())
 
     def _fail(self, error: ClientError) -> None:
         if self.phase is not Phase.CLOSED:
@@ -339,10 +348,13 @@ class ClientSession:
     def _receive_segments(self, message: Segments) -> TranscriptUpdate | None:
         if not self._fold.receive(message.segments):
             return None
+        update = self._fold.update()
         if self.phase is Phase.SETTLING:
-            self._changed_while_settling = True
-            self._waiting_since = self._clock()
-        return self._fold.update()
+            shown = (update.text, self._fold.has_open_segment)
+            if shown not in self._shown_while_settling:
+                self._shown_while_settling.add(shown)
+                self._waiting_since = self._clock()
+        return update
 
     def _receive_status(self, message: ServerMessage) -> None:
         learnt = self._learnt
