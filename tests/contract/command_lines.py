@@ -61,6 +61,8 @@ def split_commands(text: str) -> list[list[str]]:
         for token in _tokens(line):
             if set(token) <= set("<>&") and set(token) & set("<>"):
                 is_target = True
+                if words and words[-1].isdigit():  # as in 2>&1
+                    words.pop()
             elif is_target:
                 is_target = False
             elif set(token) <= set("|&;()"):

@@ -65,9 +65,9 @@ def _run_ours(program: str, start: list[str], given: list[str]) -> int:
     if program in TOO_LONG:
         return _note(program, given, 0, how="checked")
     if program in _SERVERS:
-        return _serve(program, given, [*command, *_with_embedded_model(given), "--port", "0"])
+        return _serve(program, given, [*command, *with_embedded_model(given), "--port", "0"])
     if program == "transcribe":
-        own = _with_embedded_model(given)
+        own = with_embedded_model(given)
         is_told = {"--url", "--host", "--port", "--model"} & _names(own)
         return _record(program, given, [*command, *own, *([] if is_told else ["--model", "demo"])])
     if program in _CHECKS and "--port" not in _names(given):
@@ -104,7 +104,7 @@ def _serve(program: str, given: Sequence[str], command: Sequence[str]) -> int:
     )
 
 
-def _with_embedded_model(arguments: Sequence[str]) -> list[str]:
+def with_embedded_model(arguments: Sequence[str]) -> list[str]:
     """The arguments for a machine without hub and GPU."""
     changed: list[str] = []
     models = 0
