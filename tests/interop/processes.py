@@ -1,0 +1,51 @@
+"""Servers as processes of their own."""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MODEL = ROOT / "whisper_streaming" / "models" / "demo"
+
+_STOP_TIMEOUT_S = 20.0
+
+
+@contextmanager
+def our_server(log: Path, *flags: str) -> Iterator[int]:
+    """Our server with the embedded model; gives the port, and stops it in order."""
+    command = [ROOT / "run_websocket_server.py", "--host=127.0.0.1", "--port=0", "--model=demo"]
+    with _listening([*map(str, command), *flags], log) as (process, line):
+        yield int(line.rpartition(":")[2])
+        process.terminate()
+        assert process.wait(_STOP_TIMEOUT_S) == 0, log.read_text()
+
+
+@contextmanager
+def stock_server(packages: Path, log: Path) -> Iterator[int]:
+    """The real WhisperLive server with the embedded model; gives the port."""
+    program = Path(__file__).parent / "stock_server.py"
+    with _listening([str(program), str(packages), str(MODEL)], log) as (_, line):
+        yield int(line)
+
+
+@contextmanager
+def _listening(command: Sequence[str], log: Path) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """A Python program that runs, and the first line that it prints."""
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            [sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline().strip()
+            if not line:
+                pytest.fail(f"{command[0]} did not start: {log.read_text()}")
+            yield process, line
+        finally:
+            process.kill()

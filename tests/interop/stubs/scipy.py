@@ -1,0 +1,1 @@
+"""In place of scipy, which the WhisperLive client imports and does not use."""
