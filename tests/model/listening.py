@@ -1,0 +1,134 @@
+"""What the embedded model hears, streamed and offline; each recording is decoded once per run.
+
+Streamed means a session as the server sets it up, fed in messages of 0.1 s. Offline means the
+same session code and the same model, but every utterance is decoded only once, when it is over
+(or its window is full): nothing is committed early, so a difference between the two is what
+streaming costs. Decodes take no time for either of them (see ``engine.offline``).
+"""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Final
+
+from tests.model.recordings import load
+from whisper_streaming.backends.base import Backend
+from whisper_streaming.config import ServerConfig
+from whisper_streaming.core.audio import FloatArray
+from whisper_streaming.core.events import (
+    AudioAccount,
+    Event,
+    LanguageDetected,
+    SessionEnded,
+    WordsCommitted,
+)
+from whisper_streaming.core.hypothesis import Word, join_words
+from whisper_streaming.engine.offline import run_session
+from whisper_streaming.evaluate import normalised_words, word_errors
+from whisper_streaming.server.session_setup import set_up_session
+from whisper_streaming.vad import create_vad
+from whisper_streaming.wire.base import Configure
+
+DETECTING: Final = Configure("tests", detect_language=True)
+ONCE_S: Final = 1e6
+"""A ``min_chunk_s`` that no utterance reaches, so that it is decoded once."""
+
+
+def given(name: str) -> Configure:
+    """A session that is told the language of a recording, and has no other wishes."""
+    return Configure("tests", language=load(name).language)
+
+
+def translating(name: str) -> Configure:
+    """A session that translates a recording to English."""
+    return Configure("tests", language=load(name).language, task="translate")
+
+
+def lost_tail(said: str, heard: str) -> int:
+    """How many words are missing at the very end: said last, and nothing stands for them."""
+    matches = word_errors(said, heard).matches
+    last_said, last_heard = matches[-1] if matches else (-1, -1)
+    said_after = len(normalised_words(said)) - 1 - last_said
+    heard_after = len(normalised_words(heard)) - 1 - last_heard
+    return max(0, said_after - heard_after)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a session said about a piece of audio."""
+
+    events: tuple[Event, ...]
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """The committed words."""
+        return tuple(
+            word
+            for event in self.events
+            if isinstance(event, WordsCommitted)
+            for word in event.words
+        )
+
+    @property
+    def text(self) -> str:
+        return join_words(self.words).strip()
+
+    @property
+    def account(self) -> AudioAccount:
+        """Where the samples went; the session must have ended well."""
+        ended = self.events[-1]
+        assert isinstance(ended, SessionEnded)
+        return ended.account
+
+    @property
+    def languages(self) -> list[str]:
+        """The languages that were detected."""
+        return [event.language for event in self.events if isinstance(event, LanguageDetected)]
+
+
+class Listener:
+    """The embedded model with ears. Remembers what it heard in the recordings."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self._speech_vad = create_vad("silero")
+        self._energy_vad = create_vad("energy")
+        self._streamed: dict[tuple[str, Configure], Heard] = {}
+        self._offline: dict[tuple[str, Configure], Heard] = {}
+
+    def streamed(self, name: str, wishes: Configure | None = None) -> Heard:
+        """A recording, streamed; by default in a session with its language."""
+        key = (name, wishes or given(name))
+        if key not in self._streamed:
+            self._streamed[key] = self.hear(load(name).samples, key[1])
+        return self._streamed[key]
+
+    def offline(self, name: str, wishes: Configure | None = None) -> Heard:
+        """A recording, each utterance decoded once at its end."""
+        key = (name, wishes or given(name))
+        if key not in self._offline:
+            self._offline[key] = self.hear_once(load(name).samples, key[1])
+        return self._offline[key]
+
+    def hear_ahead(self, wishes: Mapping[str, Configure]) -> None:
+        """Stream several recordings at the same time, for tests that will ask for them."""
+        with ThreadPoolExecutor(self.backend.info.workers) as pool:
+            for _ in pool.map(self.streamed, wishes.keys(), wishes.values()):
+                pass
+
+    def hear(self, samples: FloatArray, wishes: Configure) -> Heard:
+        """Any audio, streamed, in a session as the server would set it up."""
+        return self._hear(samples, wishes, None)
+
+    def hear_once(self, samples: FloatArray, wishes: Configure) -> Heard:
+        """Any audio, each utterance decoded once at its end."""
+        return self._hear(samples, wishes, ONCE_S)
+
+    def _hear(self, samples: FloatArray, wishes: Configure, min_chunk_s: float | None) -> Heard:
+        setup = set_up_session(wishes, ServerConfig(), self.backend.info)
+        session = setup.session
+        if min_chunk_s is not None:
+            session = replace(session, min_chunk_s=min_chunk_s)
+        vad = self._speech_vad if setup.uses_vad else self._energy_vad
+        emissions = run_session(self.backend, vad, session, samples)
+        return Heard(tuple(event for emission in emissions for event in emission.events))
