@@ -1,5 +1,6 @@
 """Writes docs/contract.md: ``python -m tests.contract.coverage > docs/contract.md``."""
 
+import ast
 import sys
 from collections.abc import Iterator
 
@@ -7,6 +8,8 @@ from tests.contract.command_lines import ROOT
 from tests.contract.seeds import OPEN, Element, read_seeds
 
 CONTRACT_PAGE = ROOT / "docs" / "contract.md"
+
+OPTIONS_TESTS = ROOT / "tests" / "contract" / "test_options.py"
 
 _DOCUMENTS = {
     "guide": "The WebSocket integration guide",
@@ -19,7 +22,8 @@ Two documents describe what this project promised before it was written: a guide
 commands, programs, tables and messages, and an example of whisper.cpp with a command line and a
 client in JavaScript. Both are kept, unchanged, in `tests/seeds/`. Everything that they print is
 run, sent or compared by `tests/test_seed_contract.py`, one case each; this page lists the cases.
-It is generated from the documents, and a test compares the two.
+To run one: `python -m pytest "tests/test_seed_contract.py::TEST[PROMISE]"`. The page is generated
+from the documents and the tests, and a test compares them.
 
 How the cases run: commands and programs run as printed, with the embedded model in the place of
 one that a hub would have to give, a free port in the place of 9090, and a recording in the place
@@ -47,7 +51,7 @@ def render_page() -> str:
     for prefix, title in _DOCUMENTS.items():
         mine = [element for element in elements if element.key.startswith(f"{prefix}/")]
         parts.append("\n".join(_table(title, mine)))
-    return "\n".join(parts)
+    return "\n".join([*parts, *_options()])
 
 
 def _summary(elements: list[Element]) -> str:
@@ -62,6 +66,21 @@ def _table(title: str, elements: list[Element]) -> Iterator[str]:
         test = element.kind.value if topic is None else element.kind.value.replace("_", "_open_", 1)
         state = "covered" if topic is None else f"open: {topic}"
         yield f"| `{element.key}` | {_what(element)} | `{test}` | {state} |"
+    yield ""
+
+
+def _options() -> Iterator[str]:
+    """What the guide's names and options promise beyond its blocks, as the tests name it."""
+    yield from (
+        "## Names, options and defaults\n",
+        "What follows from the guide without being printed in a block of its own, by "
+        f"`{OPTIONS_TESTS.relative_to(ROOT).as_posix()}`:\n",
+    )
+    for node in ast.parse(OPTIONS_TESTS.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            _, is_test, promise = node.name.partition("test_")
+            if is_test:
+                yield f"- {promise.replace('_', ' ')}"
     yield ""
 
 

@@ -15,7 +15,7 @@ paContinue = 0
 paInputOverflow = 2
 
 SPEED = 4.0
-PATIENCE_S = 0.5
+PATIENCE_S = 1.0  # for a program on a busy machine to hear the end
 
 _Callback = Callable[[bytes, int, object, int], tuple[None, int]]
 _DEVICE: dict[str, str | int | float] = {
