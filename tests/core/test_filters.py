@@ -1,8 +1,13 @@
 import pytest
 
 from tests.core.builders import words
-from whisper_streaming.core.filters import cut_loop, is_doubtful, is_silence
-from whisper_streaming.core.hypothesis import Hypothesis
+from whisper_streaming.core.filters import (
+    cut_loop,
+    drop_squeezed_repeats,
+    is_doubtful,
+    is_silence,
+)
+from whisper_streaming.core.hypothesis import Hypothesis, Words, join_words
 
 
 @pytest.mark.parametrize(
@@ -57,3 +62,48 @@ def test_cuts_a_loop_after_its_first_round(text: str, kept: str) -> None:
 
 def test_compares_spoken_forms() -> None:
     assert len(cut_loop(words("Thank you. thank you, " * 2))) == 2
+
+
+def test_a_decode_without_an_end_is_doubtful() -> None:
+    assert is_doubtful(Hypothesis(words("thank you"), "en", is_truncated=True))
+
+
+def squeezed(text: str, at: float) -> Words:
+    return words(text, start=at, word_s=0.03)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "heard", "kept"),
+    [
+        pytest.param(
+            (),
+            squeezed("how are you", 1.0) + words("how are you", start=1.1),
+            "how are you",
+            id="first copy has no time",
+        ),
+        pytest.param(
+            (),
+            words("how are you", start=1.0)
+            + squeezed("how are you", 1.75)
+            + words("now", start=1.9),
+            "how are you now",
+            id="second copy has no time",
+        ),
+        pytest.param(
+            words("well how are you", start=0.0),
+            squeezed("how are you", 1.0) + words("now", start=1.1),
+            "now",
+            id="copy of committed words",
+        ),
+        pytest.param(
+            (),
+            words("how are you how are you", start=1.0),
+            "how are you how are you",
+            id="said twice",
+        ),
+        pytest.param((), squeezed("yes yes", 1.0), "yes yes", id="one word twice is left alone"),
+        pytest.param((), squeezed("how are you", 1.0), "how are you", id="no repetition"),
+    ],
+)
+def test_drops_a_repetition_that_took_no_time(prefix: Words, heard: Words, kept: str) -> None:
+    assert join_words(drop_squeezed_repeats(prefix, heard)).strip() == kept

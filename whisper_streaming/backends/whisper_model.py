@@ -364,10 +364,12 @@ def _load_tokenizer(folder: Path) -> tokenizers.Tokenizer:
 def _average_logprob(result: ctranslate2.models.WhisperGenerationResult, row: _Row) -> float | None:
     """Mean over the new tokens and the end of text; None where nothing was decoded.
 
+    None also where the row was cut to its own room: CTranslate2 scored what was cut off too, and
+    how much that was depends on the other rows of the batch.
     CTranslate2 counts a forced prefix with log-probability 0 but divides by its length too.
     """
     length = len(result.sequences_ids[0])
-    if length == 0:
+    if length == 0 or length - len(row.prefix) >= row.request.max_new_tokens:
         return None
     total: float = result.scores[0] * length
     return total / (length - len(row.prefix) + 1)

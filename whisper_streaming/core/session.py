@@ -26,7 +26,12 @@ from whisper_streaming.core.events import (
     UtteranceEnded,
     WordsCommitted,
 )
-from whisper_streaming.core.filters import cut_loop, is_doubtful, is_silence
+from whisper_streaming.core.filters import (
+    cut_loop,
+    drop_squeezed_repeats,
+    is_doubtful,
+    is_silence,
+)
 from whisper_streaming.core.finder import UtteranceFinder
 from whisper_streaming.core.hypothesis import (
     DecodeOptions,
@@ -145,7 +150,7 @@ class Session:
         request, utterance = self._take_request()
         self._failures = 0
         self._ledger.book_decoded(request.start_sample, request.end_sample)
-        words = () if is_silence(hypothesis) else cut_loop(hypothesis.words)
+        words = _spoken_words(request, hypothesis)
         hypothesis = replace(hypothesis, words=words)
         language_known = self._decide_language(request, hypothesis)
         if self._was_misled(request, hypothesis):
@@ -372,3 +377,10 @@ class Session:
         """Audio before ``sample`` is not needed any more; what nobody decoded of it was silence."""
         self._audio.drop_before(sample)
         self._ledger.book_silence(min(sample, self._audio.end_sample))
+
+
+def _spoken_words(request: DecodeRequest, hypothesis: Hypothesis) -> Words:
+    """The words of ``hypothesis`` that pass the filters."""
+    if is_silence(hypothesis):
+        return ()
+    return drop_squeezed_repeats(request.prefix, cut_loop(hypothesis.words))
