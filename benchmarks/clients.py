@@ -9,7 +9,6 @@ are those of the server's process.
 
 import argparse
 import asyncio
-import json
 import os
 import re
 import subprocess
@@ -20,28 +19,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from rich.progress import Progress
 
 from benchmarks import report
+from benchmarks.recordings import Recording, load_all
 from whisper_streaming.client import AsyncTranscriptionClient, TranscriptSegment
 from whisper_streaming.core.audio import FloatArray, samples_of, seconds
 from whisper_streaming.evaluate import CaptionLog, percentile, spoken_words, word_errors
-from whisper_streaming.media import decode_media
 
-RECORDINGS = Path("tests/data")
 CHUNK_S = 0.1
 STAGGER_S = 0.37
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """A recording and what is said in it."""
-
-    samples: FloatArray
-    text: str
-    words: Sequence[tuple[str, float]]
 
 
 @dataclass(slots=True)
@@ -65,7 +53,7 @@ def main() -> None:
     parser.add_argument("--server-flags", default="", help="more flags for the server")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    recordings = [load(path) for path in sorted(RECORDINGS.glob(f"{arguments.match}.json"))]
+    recordings = load_all(arguments.match)
     rows = []
     with Progress(transient=True) as progress:
         task = progress.add_task("clients", total=len(arguments.clients))
@@ -74,12 +62,6 @@ def main() -> None:
                 rows.append(asyncio.run(measure(count, recordings, process.pid, port)))
             progress.advance(task)
     report.write(rows, arguments.json)
-
-
-def load(path: Path) -> Recording:
-    truth = json.loads(path.read_text(encoding="utf-8"))
-    samples = np.concatenate(list(decode_media(path.with_name(truth["audio"]))))
-    return Recording(samples, truth["text"], [(w["word"], w["end"]) for w in truth["words"]])
 
 
 @contextmanager

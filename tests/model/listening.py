@@ -116,19 +116,22 @@ class Listener:
             for _ in pool.map(self.streamed, wishes.keys(), wishes.values()):
                 pass
 
-    def hear(self, samples: FloatArray, wishes: Configure) -> Heard:
+    def hear(self, samples: FloatArray, wishes: Configure, *, chunk_s: float = 0.1) -> Heard:
         """Any audio, streamed, in a session as the server would set it up."""
-        return self._hear(samples, wishes, None)
+        return self._hear(samples, wishes, None, chunk_s)
 
     def hear_once(self, samples: FloatArray, wishes: Configure) -> Heard:
         """Any audio, each utterance decoded once at its end."""
-        return self._hear(samples, wishes, ONCE_S)
+        return self._hear(samples, wishes, ONCE_S, 0.1)
 
-    def _hear(self, samples: FloatArray, wishes: Configure, min_chunk_s: float | None) -> Heard:
+    def _hear(
+        self, samples: FloatArray, wishes: Configure, min_chunk_s: float | None, chunk_s: float
+    ) -> Heard:
         setup = set_up_session(wishes, ServerConfig(), self.backend.info)
         session = setup.session
         if min_chunk_s is not None:
             session = replace(session, min_chunk_s=min_chunk_s)
         vad = self._speech_vad if setup.uses_vad else self._energy_vad
-        emissions = run_session(self.backend, vad, session, samples)
+        probs = vad.open_stream().process(samples)
+        emissions = run_session(self.backend, session, samples, probs, chunk_s=chunk_s)
         return Heard(tuple(event for emission in emissions for event in emission.events))

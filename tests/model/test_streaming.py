@@ -40,6 +40,21 @@ def test_streaming_costs_at_most_two_points_of_word_error_rate(
     assert streamed / said <= offline / said + COST
 
 
+@pytest.mark.parametrize("chunk_s", [0.25, 1.0])
+def test_large_messages_cost_no_more(listener: Listener, chunk_s: float) -> None:
+    """Ticks are as long as the messages then, and fewer hypotheses come between two commits."""
+    names = ("en-long-pauses", *OTHER_LANGUAGES)
+    said = sum(len(load(name).words) for name in names)
+    errors = 0
+    for name in names:
+        recording = load(name)
+        heard = listener.hear(recording.samples, given(name), chunk_s=chunk_s)
+        errors += word_errors(recording.text, heard.text).errors
+    offline = sum(word_errors(load(n).text, listener.offline(n).text).errors for n in names)
+
+    assert errors / said <= offline / said + COST
+
+
 @pytest.mark.parametrize("name", [*ENGLISH, *OTHER_LANGUAGES])
 def test_no_trailing_word_is_lost_that_the_offline_decode_keeps(
     listener: Listener, name: str

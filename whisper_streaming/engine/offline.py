@@ -11,7 +11,6 @@ from whisper_streaming.backends.base import Backend
 from whisper_streaming.core.audio import FloatArray, samples_of
 from whisper_streaming.core.events import Event
 from whisper_streaming.core.session import Session, SessionConfig
-from whisper_streaming.vad.base import Vad
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +30,9 @@ class Emission:
 
 def run_session(
     backend: Backend,
-    vad: Vad,
     config: SessionConfig,
     samples: FloatArray,
+    speech_probs: FloatArray,
     *,
     chunk_s: float = 0.1,
 ) -> Iterator[Emission]:
@@ -41,22 +40,23 @@ def run_session(
 
     Args:
         backend: Called directly, one window at a time.
-        vad: Judges the audio.
         config: The session's.
         samples: float32, shape (n,), mono, 16 kHz, in [-1, 1].
+        speech_probs: float32, shape (k,): a probability for each whole frame of the samples.
         chunk_s: Audio per message.
 
     Raises:
         DecodeError: If the backend fails; nothing is retried here.
     """
     session = Session(config)
-    stream = vad.open_stream()
+    frame = config.endpoint.frame_samples
     decode_s = 0.0
     step = samples_of(chunk_s)
     for start in range(0, len(samples) + step, step):
         chunk = samples[start : start + step]
         if len(chunk):
-            session.receive_audio(chunk, stream.process(chunk))
+            first, last = start // frame, (start + len(chunk)) // frame
+            session.receive_audio(chunk, speech_probs[first:last])
         else:
             session.receive_eof()
         while (request := session.decode_to_run()) is not None:
