@@ -69,6 +69,21 @@ def test_silence_needs_no_memory() -> None:
     assert session._audio.end_sample - session._audio.start_sample < samples_of(1.0)
 
 
+@pytest.mark.parametrize("words_per_s", [0, 2])
+def test_speech_without_a_pause_needs_no_memory(words_per_s: int) -> None:
+    """With words the window is trimmed behind them; without words it fills up and restarts."""
+    spans = [(number / 2, number / 2 + 0.4) for number in range(60 * words_per_s)]
+    truth = Truth(spans, duration_s=60.0)
+    session = Session(SessionConfig(options=DecodeOptions("en"), window=WindowRules(6.0, 4.0, 2)))
+    for second in range(60):
+        feed(session, 1.024, speech=True)
+        while (request := session.decode_to_run()) is not None:
+            session.receive_hypothesis(truth.hear(request))
+        assert session._audio.end_sample - session._audio.start_sample <= samples_of(7.1), second
+
+    assert not any(isinstance(event, UtteranceEnded) for event in session.events_to_send())
+
+
 def test_speech_starts_before_it_was_detected() -> None:
     session = Session(ENGLISH)
     feed(session, 2.048, speech=False)

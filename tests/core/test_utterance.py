@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from tests.core.builders import glued, hypothesis, words
 from whisper_streaming.core.audio import samples_of
 from whisper_streaming.core.hypothesis import WindowRules, Word, join_words
@@ -58,6 +60,34 @@ def test_a_word_that_fills_a_whole_window_does_not_stop_it() -> None:
     left = open_utterance.restart_after(samples_of(4.0))
     assert left == ()
     assert open_utterance.window_start == samples_of(3.0)
+
+
+def test_a_word_stretched_over_the_window_does_not_make_it_creep() -> None:
+    open_utterance = utterance()
+    open_utterance.hold((Word(" hm", 0.1, 14.0),))
+
+    open_utterance.restart_after(samples_of(14.0))
+    assert open_utterance.window_start == samples_of(13.0)
+
+
+def test_a_word_at_the_end_of_a_full_window_is_heard_again_whole() -> None:
+    open_utterance = utterance()
+    open_utterance.hold((Word(" unbelievable", 12.5, 14.0),))
+
+    open_utterance.restart_after(samples_of(14.0))
+    assert open_utterance.window_start == samples_of(12.5)
+
+
+def test_a_prefix_of_many_tokens_is_trimmed_in_a_short_window_too() -> None:
+    open_utterance = utterance()
+    many = tuple(replace(word, tokens=(7,) * 20) for word in words("one two three four five"))
+    rules = WindowRules(max_window_s=28.0, trim_window_s=12.0, keep_words=2)
+    open_utterance.commit_all(many[:4])
+    assert open_utterance.trim(samples_of(2.0), rules) == ()
+
+    open_utterance.commit_all(many[4:])
+    assert join_words(open_utterance.trim(samples_of(2.0), rules)) == " one two three"
+    assert open_utterance.window_start == samples_of(0.75 - 0.1)
 
 
 def test_trimming_keeps_the_last_words_as_context_in_the_window() -> None:

@@ -161,11 +161,11 @@ class Session:
             self._end_utterance(utterance)
         elif self._is_full(request):
             self._emit_committed(utterance.commit_full(hypothesis, request.end))
-            self._remember(utterance.restart_after(request.end_sample))
+            self._move_window(utterance, utterance.restart_after(request.end_sample))
             self._emit_partial(utterance)
         elif language_known:
             self._emit_committed(utterance.commit_agreed(hypothesis, self._config.policy))
-            self._remember(utterance.trim(request.end_sample, self._config.window))
+            self._move_window(utterance, utterance.trim(request.end_sample, self._config.window))
             self._emit_partial(utterance)
             self._end_at_decoder_pause(request, utterance)
         else:
@@ -193,7 +193,7 @@ class Session:
         elif self._is_full(request):
             self._lose(request.end_sample, GapReason.DECODE_FAILED)
             self._emit_committed(utterance.commit_all(utterance.tail))
-            self._remember(utterance.restart_after(request.end_sample))
+            self._move_window(utterance, utterance.restart_after(request.end_sample))
             self._emit_partial(utterance)
         self._advance()
 
@@ -364,6 +364,11 @@ class Session:
 
     def _emit_partial(self, utterance: Utterance) -> None:
         self._events.append(PartialUpdated(utterance.utterance_id, utterance.tail))
+
+    def _move_window(self, utterance: Utterance, left: Words) -> None:
+        """The window moved on: ``left`` are the words before it now, and nobody needs the audio."""
+        self._remember(left)
+        self._audio.drop_before(utterance.window_start)
 
     def _remember(self, words: Words) -> None:
         """Words that left the window become context."""

@@ -9,6 +9,10 @@ from whisper_streaming.core.policy import CommitPolicy, spoken_form
 
 # Words this close to the end of a full window may be cut off, so they are decoded again.
 _FULL_WINDOW_MARGIN_S = 1.0
+# No word takes longer. One that seems to was stretched over noise by the alignment.
+_LONGEST_WORD_S = 3.0
+# CTranslate2 gives a window 224 tokens, a forced prefix included: new words need most of them.
+_LONGEST_PREFIX_TOKENS = 96
 # Word times are not exact: a window starts a little before the first word it keeps.
 _CUT_MARGIN_S = 0.1
 
@@ -58,8 +62,13 @@ class Utterance:
         self._commit(words, 0)
 
     def trim(self, window_end: int, rules: WindowRules) -> Words:
-        """Cut a long window before its last committed words; return the words that left it."""
-        if window_end - self.window_start <= samples_of(rules.trim_window_s) or not self.prefix:
+        """Cut a long window before its last committed words; return the words that left it.
+
+        Long in time or in tokens: some languages need several tokens for a syllable.
+        """
+        is_long = window_end - self.window_start > samples_of(rules.trim_window_s)
+        prefix_tokens = sum(len(word.tokens) for word in self.prefix)
+        if not self.prefix or not (is_long or prefix_tokens > _LONGEST_PREFIX_TOKENS):
             return ()
         kept = self.prefix[-rules.keep_words :]
         return self._cut(samples_of(kept[0].start - _CUT_MARGIN_S), kept)
@@ -72,8 +81,8 @@ class Utterance:
         """
         margin_start = window_end - samples_of(_FULL_WINDOW_MARGIN_S)
         start = margin_start
-        if self.tail:  # not in the middle of a word
-            start = min(start, samples_of(self.tail[0].start))
+        if self.tail and seconds(window_end) - self.tail[0].start <= _LONGEST_WORD_S:
+            start = min(start, samples_of(self.tail[0].start))  # not in the middle of a word
         start = max(start, samples_of(self._last_word_end))
         if start <= self.window_start:
             start = margin_start
