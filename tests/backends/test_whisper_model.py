@@ -199,3 +199,44 @@ def test_a_beam_is_used_for_last_windows_only(
     assert isinstance(greedy, tuple)
     assert isinstance(beam, tuple)
     assert (greedy[-1], beam[-1]) == (1, 3)
+
+
+@pytest.mark.parametrize("tokens", [224, 225, 300])
+def test_a_prefix_that_leaves_no_room_is_not_taken_for_silence(
+    backend: FasterWhisperBackend, window: DecodeRequest, tokens: int
+) -> None:
+    (whole,) = backend.decode_batch([window])
+    word = Word(" word", 0.0, 0.1, tokens=whole.words[0].tokens[:1])
+
+    (rest,) = backend.decode_batch([replace(window, prefix=(word,) * tokens)])
+
+    assert rest.words == ()
+    assert rest.is_truncated
+    assert rest.average_logprob is None
+    assert not whole.is_truncated
+
+
+class FailingAlignment:
+    """A CTranslate2 model whose ``align`` fails, as it does when the device has no memory left."""
+
+    def __init__(self, model: object) -> None:
+        self._model = model
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._model, name)
+
+    def align(self, *arguments: object) -> object:
+        raise RuntimeError("out of memory")
+
+
+def test_one_failed_alignment_does_not_cost_word_times_for_ever(
+    model: WhisperModel, window: DecodeRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (before,) = model.decode_batch([window], beam_size=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(model, "_model", FailingAlignment(model._model))
+        with pytest.raises(DecodeError, match="out of memory"):
+            model.decode_batch([window], beam_size=1)
+
+    assert model.decode_batch([window], beam_size=1) == [before]
+    assert before.words

@@ -11,6 +11,7 @@ from whisper_streaming.backends.words import (
     merge_pieces,
     place_words,
     spread_pieces,
+    whole_characters,
     with_leading_space,
 )
 from whisper_streaming.core.hypothesis import Word
@@ -45,6 +46,23 @@ def texts_of(merged: list[Piece]) -> list[str]:
 )
 def test_punctuation_is_what_nobody_speaks(text: str, expected: bool) -> None:
     assert is_punctuation(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        pytest.param("你好".encode(), "你好", id="whole"),
+        pytest.param("你好".encode()[:-1], "你", id="last byte missing"),
+        pytest.param("你好".encode()[:-2], "你", id="two bytes missing"),
+        pytest.param("你".encode()[:1], "", id="nothing else"),
+        pytest.param(b"", "", id="nothing"),
+    ],
+)
+def test_half_a_character_is_no_text(text: bytes, kept: str) -> None:
+    def decode(tokens: list[int]) -> str:
+        return bytes(tokens).decode(errors="replace")
+
+    assert decode(whole_characters(list(text), decode)) == kept
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from whisper_streaming.backends.words import (
     merge_pieces,
     place_words,
     spread_pieces,
+    whole_characters,
     with_leading_space,
 )
 from whisper_streaming.core.audio import SAMPLE_RATE, FloatArray
@@ -40,6 +41,7 @@ logger = logging.getLogger("whisper_streaming.backend")
 
 _HOP_SAMPLES: Final = 160  # one mel frame
 _MAX_POSITIONS: Final = 448  # decoder positions of every Whisper model (n_text_ctx)
+_MAX_TOKENS: Final = _MAX_POSITIONS // 2  # that CTranslate2 decodes, a forced prefix included
 _MIN_SAMPLES: Final = 4 * _HOP_SAMPLES  # the spectrogram reflects 200; align wants two frames
 _NO_SPACES: Final = frozenset({"zh", "ja", "th", "lo", "my", "yue"})  # as in the tokenizer
 
@@ -86,6 +88,7 @@ class WhisperModel:
         self._tokenizers: dict[tuple[str, str], Tokenizer] = {}
         self._tokenizers_lock = threading.Lock()
         self._can_align = True
+        self._has_aligned = False
         profile = load_profile(folder)
         self._check_buckets(profile)
         self.info = ModelInfo(name, self._languages(), self._model.is_multilingual, profile, notice)
@@ -128,7 +131,7 @@ class WhisperModel:
                 language_probability=row.language_probability,
                 no_speech_probability=results[index].no_speech_prob,
                 average_logprob=_average_logprob(results[index], row),
-                is_truncated=len(new_tokens[index]) >= row.request.max_new_tokens,
+                is_truncated=_is_truncated(results[index], row),
                 decode_s=decode_s,
             )
             for index, row in enumerate(rows)
@@ -213,9 +216,8 @@ class WhisperModel:
     ) -> list[int]:
         tokens = result.sequences_ids[0][len(row.prefix) :]
         # The whole batch gets the room of its neediest row, so each row is cut to its own.
-        return [token for token in tokens if token < row.tokenizer.eot][
-            : row.request.max_new_tokens
-        ]
+        text = [token for token in tokens if token < row.tokenizer.eot]
+        return whole_characters(text[: row.request.max_new_tokens], row.tokenizer.decode)
 
     def _start(self, row: _Row) -> list[int]:
         context = [row.tokenizer.sot_prev, *row.context] if row.context else []
@@ -285,12 +287,15 @@ class WhisperModel:
                     [_content_frames(rows[index].request) for index in indices],
                 )
             except RuntimeError as exc:
-                # A converted model may lack alignment heads; that shows at the warm-up.
+                # A converted model may lack alignment heads; then the first call fails already.
+                if self._has_aligned:
+                    raise
                 self._can_align = False
                 logger.warning(
                     "model %s gives no word times, they are estimated: %s", self.info.name, exc
                 )
             else:
+                self._has_aligned = True
                 return [
                     aligned_pieces(texts, alignment, len(rows[index].prefix))
                     for texts, alignment, index in zip(split, alignments, indices, strict=True)
@@ -361,6 +366,12 @@ def _load_tokenizer(folder: Path) -> tokenizers.Tokenizer:
     return tokenizers.Tokenizer.from_file(str(path))
 
 
+def _is_truncated(result: ctranslate2.models.WhisperGenerationResult, row: _Row) -> bool:
+    """Whether the row ran into its own room or the decoder's, and did not end by itself."""
+    length = len(result.sequences_ids[0])
+    return length - len(row.prefix) >= row.request.max_new_tokens or length >= _MAX_TOKENS
+
+
 def _average_logprob(result: ctranslate2.models.WhisperGenerationResult, row: _Row) -> float | None:
     """Mean over the new tokens and the end of text; None where nothing was decoded.
 
@@ -369,7 +380,7 @@ def _average_logprob(result: ctranslate2.models.WhisperGenerationResult, row: _R
     CTranslate2 counts a forced prefix with log-probability 0 but divides by its length too.
     """
     length = len(result.sequences_ids[0])
-    if length == 0 or length - len(row.prefix) >= row.request.max_new_tokens:
+    if length == 0 or _is_truncated(result, row):
         return None
     total: float = result.scores[0] * length
     return total / (length - len(row.prefix) + 1)

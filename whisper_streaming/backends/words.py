@@ -1,6 +1,6 @@
 """From decoded pieces of text to words with times."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -34,6 +34,17 @@ class Alignment(Protocol):
 def is_punctuation(text: str) -> bool:
     """Whether ``text`` has nothing that is spoken."""
     return not any(character.isalnum() for character in text)
+
+
+def whole_characters(tokens: Sequence[int], decode: Callable[[list[int]], str]) -> list[int]:
+    """``tokens`` without those of an unfinished character at their end.
+
+    A character may take several tokens, and a decode may be cut between them.
+    """
+    whole = list(tokens)
+    while whole and decode(whole).endswith("\ufffd"):
+        whole.pop()
+    return whole
 
 
 def merge_pieces(pieces: Sequence[Piece], *, has_spaces: bool) -> list[Piece]:
