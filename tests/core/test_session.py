@@ -19,7 +19,13 @@ from whisper_streaming.core.events import (
     UtteranceEnded,
     WordsCommitted,
 )
-from whisper_streaming.core.hypothesis import DecodeOptions, DecodeRequest, WindowRules, join_words
+from whisper_streaming.core.hypothesis import (
+    DecodeOptions,
+    DecodeRequest,
+    Hypothesis,
+    WindowRules,
+    join_words,
+)
 from whisper_streaming.core.session import Session, SessionConfig
 from whisper_streaming.errors import SessionStateError
 
@@ -347,6 +353,25 @@ def test_without_vad_a_pause_of_the_decoder_ends_the_utterance() -> None:
 
     ends = [event for event in session.events_to_send() if isinstance(event, UtteranceEnded)]
     assert len(ends) >= 2
+
+
+def test_without_vad_a_pause_is_not_ended_inside_the_word_that_ends_it() -> None:
+    """The decoder does not hear a word by its first 0.2 s, so its silence proves nothing there."""
+    truth = Truth([(2.4, 3.0)], duration_s=4.0)
+
+    def hear(request: DecodeRequest) -> Hypothesis:
+        heard = truth.hear(request)
+        return replace(heard, words=tuple(w for w in heard.words if w.end - w.start > 0.2))
+
+    driver = Driver(Session(replace(ENGLISH, withhold_silence=False)), truth)
+    for end in (1.0, 2.5, 3.0, 4.0):  # the second request ends 0.1 s into the word
+        driver.feed(samples_of(end) - driver.position)
+        driver.answer(hear)
+    driver.finish()
+
+    assert driver.texts == ["0"]
+    ends = [event.end for event in driver.events if isinstance(event, UtteranceEnded)]
+    assert ends[0] == pytest.approx(2.1)
 
 
 # -- language

@@ -283,8 +283,11 @@ class Session:
         if self._config.withhold_silence or utterance.end is not None or utterance.tail:
             return
         last_word_end = utterance.prefix[-1].end if utterance.prefix else request.start
-        if request.end - last_word_end >= 2 * self._config.endpoint.silence_s + 1.0:
-            utterance.end = request.end_sample
+        pause_s = 2 * self._config.endpoint.silence_s + 1.0
+        if request.end - last_word_end >= pause_s:
+            # A word that has just begun is not heard yet; it belongs to the next utterance whole.
+            onset_s = min(self._config.endpoint.pre_roll_s, pause_s / 2)
+            utterance.end = request.end_sample - samples_of(onset_s)
 
     def _end_utterance(self, utterance: Utterance) -> None:
         assert utterance.end is not None
