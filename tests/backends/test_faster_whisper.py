@@ -1,5 +1,6 @@
 """What the faster_whisper backend does before it decodes: devices, profiles, loading."""
 
+import os
 from pathlib import Path
 
 import ctranslate2
@@ -67,6 +68,19 @@ def test_threads_are_shared_out_over_workers(
 
     assert (device.workers, device.threads_per_worker) == expected
     assert (device.name, device.compute_type) == ("cpu", "int8")
+
+
+def test_all_cores_are_used_where_the_system_names_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """macOS and Windows cannot say which cores a process may use."""
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    folders = [model_folder(tmp_path / "model", SMALL_BYTES)]
+
+    device = choose_device(BackendSettings(device="cpu"), folders)
+
+    assert (device.workers, device.threads_per_worker) == (6, 1)
 
 
 def test_the_compute_type_can_be_chosen(tmp_path: Path) -> None:

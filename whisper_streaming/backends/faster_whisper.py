@@ -77,7 +77,7 @@ class FasterWhisperBackend:
                 samples=noise.astype(np.float32),
                 start_sample=0,
                 options=DecodeOptions(language=language, model=name),
-                prefix=(Word(" the", 0.0, 0.5),),  # a committed word makes align run too
+                prefix=(Word(" the", 0.0, 0.5),),  # as in the middle of an utterance
                 max_new_tokens=8,
             )
             try:
@@ -131,13 +131,20 @@ def choose_device(settings: BackendSettings, folders: Sequence[Path]) -> Device:
     compute_type = settings.compute_type
     if compute_type == "default":
         compute_type = "float16" if has_gpu else "int8"
-    threads = settings.threads or len(os.sched_getaffinity(0))
+    threads = settings.threads or _usable_cores()
     if has_gpu:
         workers = settings.workers or 1
     else:
         largest = max((folder / "model.bin").stat().st_size for folder in folders)
         workers = settings.workers or (threads if largest < _SMALL_MODEL_BYTES else 1)
     return Device(name, compute_type, workers, max(1, threads // workers))
+
+
+def _usable_cores() -> int:
+    """Cores that this process may use; only Linux says so, elsewhere they are all there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _preload_cuda_libraries() -> None:
