@@ -344,8 +344,10 @@ def test_without_vad_silence_is_decoded_too() -> None:
     assert ended.account.decoded == ended.account.received
 
 
-def test_without_vad_a_pause_of_the_decoder_ends_the_utterance() -> None:
-    session = Session(replace(ENGLISH, withhold_silence=False))
+@pytest.mark.parametrize("language", ["en", None])
+def test_without_vad_a_pause_of_the_decoder_ends_the_utterance(language: str | None) -> None:
+    config = SessionConfig(options=DecodeOptions(language=language), withhold_silence=False)
+    session = Session(config)
     for _ in range(20):
         feed(session, 0.512, speech=False)
         if session.decode_to_run() is not None:

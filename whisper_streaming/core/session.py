@@ -170,6 +170,7 @@ class Session:
             self._end_at_decoder_pause(request, utterance)
         else:
             utterance.hold(words)
+            self._end_at_decoder_pause(request, utterance)
         self._advance()
 
     def receive_failure(self) -> None:
