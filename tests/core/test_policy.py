@@ -16,6 +16,7 @@ from whisper_streaming.core.policy import LocalAgreement, local_agreement, spoke
         pytest.param("yes yes", "yes yes no", 2, id="repeated words survive"),
         pytest.param("the cat", "the cat", 2, id="equal"),
         pytest.param("don't go", "don’t go", 2, id="kinds of apostrophe"),
+        pytest.param("राम का घर", "राम की घर", 1, id="vowel signs make the word"),
     ],
 )
 def test_local_agreement_counts_the_common_prefix(earlier: str, newest: str, expected: int) -> None:
@@ -32,7 +33,15 @@ def test_late_punctuation_neither_agrees_nor_disagrees() -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [(" Don't!", "dont"), (" ...", ""), (" ÇOK", "çok"), ("，", ""), (" 3.5", "35")],
+    [
+        (" Don't!", "dont"),
+        (" ...", ""),
+        (" ÇOK", "çok"),
+        ("，", ""),
+        (" 3.5", "35"),
+        (" हिन्दी।", "हिन्दी"),
+        ("❤️", ""),
+    ],
 )
 def test_spoken_form_is_what_is_heard(text: str, expected: str) -> None:
     assert spoken_form(text) == expected

@@ -4,14 +4,12 @@ All hypotheses start at the first uncommitted word, so a policy needs no offsets
 session finalises an utterance itself, so a policy never has to know that a window is the last.
 """
 
-import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 from whisper_streaming.core.hypothesis import Hypothesis, Words
-
-_NOT_SPOKEN: Final = re.compile(r"[\W_]+")
 
 
 class CommitPolicy(Protocol):
@@ -38,7 +36,15 @@ def spoken_form(text: str) -> str:
     Comparing exact strings lets a wavering comma block a commit; punctuation and case cause
     almost half of all partial instability (Shangguan et al. 2020, arXiv:2006.01416).
     """
-    return _NOT_SPOKEN.sub("", text).casefold()
+    if not any(map(str.isalnum, text)):
+        return ""
+    return "".join(filter(_is_spoken, text)).casefold()
+
+
+def _is_spoken(character: str) -> bool:
+    # Vowel signs are marks in the scripts of India, Thailand and others, and no letters: without
+    # them Hindi "ka", "ki", "ke" and "ko" would be one word.
+    return character.isalnum() or unicodedata.category(character).startswith("M")
 
 
 def local_agreement(earlier: Words, newest: Words) -> int:
