@@ -1,6 +1,7 @@
 """Numbers of one session."""
 
 import math
+import tracemalloc
 
 from whisper_streaming.core.events import PartialUpdated, WordsCommitted
 from whisper_streaming.core.hypothesis import Hypothesis, Word
@@ -29,6 +30,21 @@ def test_a_word_that_ends_after_the_audio_counts_from_the_last_arrival() -> None
     stats.observe([committed(1.2)], now=3.0)
 
     assert "commit_latency_p50=2.0s" in stats.summary(speech_s=0.0)
+
+
+def test_a_flood_of_tiny_messages_leaves_no_entry_for_each() -> None:
+    stats = SessionStats()
+    tracemalloc.start()
+    try:
+        for number in range(100_000):
+            stats.receive(1, now=number * 1e-5)  # one second of them
+        kept_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    stats.observe([committed(100_000 / 16_000)], now=2.0)
+
+    assert kept_bytes < 50_000  # each entry of its own would make it 10 MB
+    assert "commit_latency_p50=1.0s" in stats.summary(speech_s=0.0)
 
 
 def test_the_summary_is_one_line_of_numbers() -> None:

@@ -12,6 +12,10 @@ from whisper_streaming.core.hypothesis import Hypothesis
 _KEPT_VALUES: Final = 4096
 """Newest lags and latencies kept: bounds an endless session, and covers an hour of a usual one."""
 
+_ARRIVAL_STEP_S: Final = 0.02
+_KEPT_ARRIVALS: Final = 65_536
+"""Arrivals kept for words to come: 20 minutes, which is more than may wait to be decoded."""
+
 
 def percentile(values: Sequence[float], percent: float) -> float:
     """The nearest-rank percentile; NaN of nothing."""
@@ -32,7 +36,9 @@ class SessionStats:
         self.commits = 0
         self._lags = deque[float](maxlen=_KEPT_VALUES)
         self._commit_latencies = deque[float](maxlen=_KEPT_VALUES)
-        self._arrivals = deque[tuple[int, float]]()  # (samples received by then, when)
+        # (samples received by then, when)
+        self._arrivals = deque[tuple[int, float]](maxlen=_KEPT_ARRIVALS)
+        self._newest_arrival_began = -math.inf
 
     @property
     def audio_s(self) -> float:
@@ -42,6 +48,11 @@ class SessionStats:
     def receive(self, samples: int, now: float) -> None:
         """``samples`` more samples arrived at ``now``."""
         self.received_samples += samples
+        # A flood of tiny messages must not leave an entry for each of them.
+        if now - self._newest_arrival_began < _ARRIVAL_STEP_S and self._arrivals:
+            self._arrivals.pop()
+        else:
+            self._newest_arrival_began = now
         self._arrivals.append((self.received_samples, now))
 
     def decode(self, hypothesis: Hypothesis, lag_s: float) -> None:
