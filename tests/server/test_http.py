@@ -37,8 +37,9 @@ def test_the_status_is_json() -> None:
     assert json.loads(response.body) == {"current_clients": 3}
 
 
-def test_a_browser_is_told_what_this_is() -> None:
-    response = ask("/")
+@pytest.mark.parametrize("path", ["/", "//["])
+def test_a_browser_is_told_what_this_is(path: str) -> None:
+    response = ask(path)
 
     assert response is not None
     assert response.status_code == 426
@@ -46,7 +47,9 @@ def test_a_browser_is_told_what_this_is() -> None:
     assert b"WebSocket" in response.body
 
 
-@pytest.mark.parametrize("path", ["/", "/healthz", "/any/path?token=x", "/stream?format=s16"])
+@pytest.mark.parametrize(
+    "path", ["/", "/healthz", "/any/path?token=x", "/stream?format=s16", "//[x"]
+)
 def test_websockets_are_let_through(path: str) -> None:
     assert ask(path, upgrade=True) is None
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
@@ -40,7 +40,8 @@ class Routes:
 
     def respond(self, request: Request) -> Response | None:
         """Answer a request that opens no WebSocket; None lets it open one."""
-        path = urlsplit(request.path).path
+        # Not urlsplit, which takes "//x" for a host and fails at "//[".
+        path = request.path.partition("?")[0]
         if not _wants_websocket(request):
             return self._respond_http(path)
         try:
@@ -56,10 +57,10 @@ class Routes:
             UnsupportedAudio: If the query names an unknown audio format.
         """
         rules = SegmentRules(max_s=self.segment.segment_max_s, pause_s=self.segment.pause_s)
-        url = urlsplit(target)
-        if url.path.rstrip("/") == TEXT_STREAM_PATH:
-            query = parse_qs(url.query, keep_blank_values=True)
-            return TextStreamCodec(query.get("format", ["f32"])[-1], rules)
+        path, _, query = target.partition("?")
+        if path.rstrip("/") == TEXT_STREAM_PATH:
+            fields = parse_qs(query, keep_blank_values=True)
+            return TextStreamCodec(fields.get("format", ["f32"])[-1], rules)
         return WhisperLiveServerCodec(rules)
 
     def _respond_http(self, path: str) -> Response:

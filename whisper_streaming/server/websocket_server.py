@@ -32,6 +32,7 @@ _MAX_QUEUED_MESSAGES: Final = 8
 """Messages read ahead per connection; when full, TCP pushes back."""
 _CUT_OFF_FACTOR: Final = 4
 _PING_INTERVAL_S: Final = 20.0
+_MAX_LOGGED_PATH: Final = 80
 _DRAIN_GRACE_S: Final = 1.0
 """For the last messages and the closing handshake, after the time for decoding is over."""
 
@@ -192,7 +193,7 @@ class WhisperStreamingServer:
             connection,
             routes.create_codec(target),
             service,
-            label=f"{target.partition('?')[0]} {_peer(connection)}",
+            label=f"{_loggable_path(target)} {_peer(connection)}",
         )
         self._clients.add(client)
         self._all_gone.clear()
@@ -362,6 +363,12 @@ class _Signals:
                     )
                     stack.callback(signal.signal, number, previous)
             yield
+
+
+def _loggable_path(target: str) -> str:
+    """The path of ``target`` for log lines, which a peer must neither forge nor flood."""
+    path = target.partition("?")[0][:_MAX_LOGGED_PATH]
+    return "".join(char if char.isprintable() else "?" for char in path)
 
 
 def _peer(connection: ServerConnection) -> str:
