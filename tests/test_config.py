@@ -120,3 +120,6 @@ def test_a_file_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:
     broken.write_text("port = = 3")
     with pytest.raises(ConfigurationError, match=r"broken\.toml is not valid TOML"):
         load_config(toml_path=broken)
+    broken.write_bytes(b"\xff")  # not even text
+    with pytest.raises(ConfigurationError, match=r"broken\.toml is not valid TOML"):
+        load_config(toml_path=broken)

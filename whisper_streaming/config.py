@@ -260,7 +260,7 @@ def _read_toml(path: Path) -> dict[str, object]:
             return tomllib.load(file)
     except OSError as exc:
         raise ConfigurationError(f"cannot read the settings file {path}: {exc.strerror}") from exc
-    except tomllib.TOMLDecodeError as exc:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise ConfigurationError(f"the settings file {path} is not valid TOML: {exc}") from exc
 
 

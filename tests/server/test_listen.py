@@ -42,9 +42,10 @@ def test_a_taken_port_says_what_to_do() -> None:
             bind_sockets("127.0.0.1", port)
 
 
-def test_an_unknown_host_is_named() -> None:
-    with pytest.raises(ListenError, match="'no such host'"):
-        bind_sockets("no such host", 0)
+@pytest.mark.parametrize("host", ["no such host", "x" * 70 + ".y"])
+def test_an_unknown_host_is_named(host: str) -> None:
+    with pytest.raises(ListenError, match=f"'{host}'"):
+        bind_sockets(host, 0)
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def _resolve(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[obj
         found = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-    except OSError as exc:
+    except (OSError, UnicodeError) as exc:  # no such name, or none that could exist
         raise ListenError(f"the address {host!r} given with --host is not known here") from exc
     # The order is kept: the first address is the one that is printed.
     return list(dict.fromkeys((family, address) for family, _, _, _, address in found))
