@@ -1,6 +1,8 @@
-"""What all command lines of the package share: flags that take ``_`` for ``-``."""
+"""What all command lines of the package share: flags that take ``_`` for ``-``, and output."""
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,6 +37,24 @@ def dashed_flags(arguments: Sequence[str]) -> list[str]:
             argument = name.replace("_", "-") + equals + value
         dashed.append(argument)
     return dashed
+
+
+def print_any_text() -> None:
+    """Let standard output and error take every character; what they cannot show is escaped.
+
+    Transcripts are in any script, and a console or pipe that knows only one must not end a
+    session.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def stop_printing() -> None:
+    """Throw away what is still to be printed: nobody reads it any more, as with ``| head``."""
+    # Without this Python tries once more when it ends, and complains.
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def program_name(script: str, command: str) -> str:

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from whisper_streaming.backends import create_backend
 from whisper_streaming.backends.model_store import DEMO, DEMO_PATH
-from whisper_streaming.cli_flags import FlagParser
+from whisper_streaming.cli_flags import FlagParser, print_any_text
 from whisper_streaming.client import TranscriptionClient, TranscriptionResult, TranscriptSegment
 from whisper_streaming.client.display import Display, LiveCaptions, PlainCaptions
 from whisper_streaming.config import BackendSettings, ServerConfig
@@ -33,6 +33,7 @@ MAX_ERROR_RATIO: Final = 2.0
 
 _CHUNK_S: Final = 0.1
 _FAILED: Final = 1
+_INTERRUPTED: Final = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class Verdict:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo; returns 0 if nothing was lost and the live transcript is good enough."""
     arguments = _parser().parse_args(argv)
+    print_any_text()
     console = Console()
     display: Display = LiveCaptions(console) if console.is_terminal else PlainCaptions()
     try:
@@ -74,6 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         with local_server(config) as port:
             performance = perform(recording, port, display, realtime=not arguments.fast)
         offline = transcribe_offline(recording, config)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
     except WhisperStreamingError as error:
         sys.stderr.write(f"demo: error: {error}\n")
         return error.exit_status

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from whisper_streaming.cli_flags import FlagParser
+from whisper_streaming.cli_flags import FlagParser, print_any_text, stop_printing
 from whisper_streaming.client import TranscriptionClient, TranscriptionResult
 from whisper_streaming.client.display import PlainCaptions
 from whisper_streaming.client.subtitles import FORMATS
@@ -51,12 +51,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _build_parser()
     arguments = parser.parse_args(argv)
     setup_logging("INFO" if arguments.verbose else "WARNING")
+    print_any_text()
     try:
         _check_output(arguments.output_dir, arguments.files, arguments.format)
         with _server(arguments) as address:
             return max(_transcribe(file, address, arguments) for file in arguments.files)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        stop_printing()
+        return 1
     except WhisperStreamingError as exc:
         sys.stderr.write(f"{parser.prog}: {exc}\n")
         return exc.exit_status

@@ -102,6 +102,19 @@ def test_all_files_are_written(tmp_path: Path) -> None:
     assert (tmp_path / "a.txt").read_text() == "Hello world.\nGood bye.\n"
 
 
+def test_a_reader_that_leaves_costs_no_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)  # as "| head" does
+    with running(friendly) as server, os.fdopen(write_end, "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        status = listen(server, "--output-txt", str(tmp_path / "a.txt"))
+
+    assert status == 1
+    assert (tmp_path / "a.txt").read_text() == "Hello world.\nGood bye.\n"
+
+
 def test_a_file_that_cannot_be_written_is_noticed_before_the_session(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -300,7 +313,7 @@ def test_ctrl_c_prints_the_last_words_and_writes_the_files(tmp_path: Path) -> No
     assert (rest, errors) == ("Second.\n", "")
     assert script.returncode == 0
     assert server.peer.has_ended
-    assert server.peer.duration_s < 5.0
+    assert server.peer.duration_s < 20.0  # of 22
     assert (tmp_path / "a.srt").read_text().count("-->") == 2
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from rich.console import Console
 
-from whisper_streaming.cli_flags import FlagParser, program_name
+from whisper_streaming.cli_flags import FlagParser, print_any_text, program_name, stop_printing
 from whisper_streaming.client.base import AUTO_LANGUAGE
 from whisper_streaming.client.display import (
     CallbackReport,
@@ -59,12 +59,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         level=arguments.log_level,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    print_any_text()
     try:
         if arguments.list_devices:
             return _print_devices()
         return _transcribe(arguments)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        stop_printing()
+        return ClientError.exit_status
     except WhisperStreamingError as exc:
         sys.stderr.write(f"{parser.prog}: {exc}\n")
         return exc.exit_status
@@ -100,13 +104,14 @@ def _transcribe(arguments: argparse.Namespace) -> int:
                 channels=arguments.channels,
                 raw_format=arguments.raw_format,
             )
+            # Before the captions, which may go to a terminal or pipe that is gone by now.
+            _write(result, outputs)
             # A server that cuts its last words short leaves them open until the very end.
             display(result.text, result.segments)
     except ClientError as exc:
         if isinstance(exc.result, TranscriptionResult):
             _write(exc.result, outputs)
         raise
-    _write(result, outputs)
     return _judge(result)
 
 
