@@ -151,6 +151,10 @@ def test_a_profile_overrides_what_it_names(tmp_path: Path) -> None:
         pytest.param('{"window": {"longest": 3}}', id="unknown field of the window"),
         pytest.param('{"window": 3}', id="a number for an object"),
         pytest.param('{"window_buckets_s": 5}', id="a number for a list"),
+        pytest.param('{"window_buckets_s": []}', id="no bucket"),
+        pytest.param('{"prompt_lengths": [16, 0]}', id="prompt lengths that do not ascend"),
+        pytest.param('{"window": {"max_window_s": 31}}', id="a window longer than all buckets"),
+        pytest.param('{"window": {"keep_words": 0}}', id="no words kept"),
     ],
 )
 def test_a_broken_profile_is_named(tmp_path: Path, profile: str) -> None:
@@ -195,7 +199,7 @@ def test_a_window_that_ctranslate2_would_take_for_a_spectrogram_is_refused(
 ) -> None:
     profile = copy_of_demo / "streaming.json"
     profile.unlink()
-    profile.write_text('{"window_buckets_s": [1.6, 10]}', encoding="utf-8")
+    profile.write_text('{"window_buckets_s": [1.6, 30]}', encoding="utf-8")
 
     with pytest.raises(ModelLoadError, match=r"1\.6 s cannot be used"):
         WhisperModel("copy", copy_of_demo, ONE_THREAD)
