@@ -264,6 +264,7 @@ def test_int16_is_scaled_and_stereo_is_averaged() -> None:
         pytest.param(np.zeros((2, 16_000), np.float32), "transpose", id="channels first"),
         pytest.param(np.zeros(4, np.uint32), "float32 or int16", id="uint32"),
         pytest.param(np.array([0.0, np.nan], np.float32), "finite", id="not a number"),
+        pytest.param(np.array([0.0, 1e300]), "finite", id="beyond float32"),
         pytest.param(np.array([20_000.0], np.float32), "divide by 32768", id="unscaled"),
     ],
 )

@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import closing
-from typing import BinaryIO, Final, Literal, Protocol
+from typing import BinaryIO, Final, Literal
 
 import av
 import numpy as np
@@ -34,10 +34,6 @@ _RAW_READ_BYTES: Final = 65_536
 _RAW_TYPES: Final[dict[RawFormat, str]] = {"float32": "<f4", "int16": "<i2"}
 
 logger = logging.getLogger("whisper_streaming.media")
-
-
-class _Readable(Protocol):
-    def read(self, size: int, /) -> bytes: ...
 
 
 class StreamResampler:
@@ -113,6 +109,21 @@ def decode_media(source: MediaInput, *, timeout_s: float = 30.0) -> Iterator[Flo
         MediaError: If it cannot be opened, has no audio, or breaks off.
     """
     name = _describe(source)
+    if isinstance(source, str | os.PathLike) or source.seekable():
+        yield from _decode(source, name, timeout_s)
+        return
+    pipe = _LibraryPipe(source)
+    try:
+        yield from _decode(pipe, name, timeout_s)
+    except MediaError:
+        pipe.raise_interrupt()
+        raise
+    pipe.raise_interrupt()
+
+
+def _decode(
+    source: "MediaInput | _LibraryPipe", name: str, timeout_s: float
+) -> Iterator[FloatArray]:
     with closing(_open(source, name, timeout_s)) as container:
         stream = container.streams.best("audio")
         if not isinstance(stream, AudioStream):
@@ -176,12 +187,38 @@ class _PipeReader:
         return piece or b""
 
 
+class _LibraryPipe(_PipeReader):
+    """A pipe that PyAV reads, which drops what a read raises and reads on.
+
+    So that Ctrl-C can end a silent pipe, it ends the stream here and is raised afterwards.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__(stream)
+        self._interrupt: KeyboardInterrupt | None = None
+
+    def read(self, size: int, /) -> bytes:
+        if self._interrupt is not None:
+            return b""
+        try:
+            return super().read(size)
+        except KeyboardInterrupt as exc:
+            self._interrupt = exc
+            return b""
+
+    def raise_interrupt(self) -> None:
+        """Raise the KeyboardInterrupt that ended the stream, if one did."""
+        if self._interrupt is not None:
+            raise self._interrupt
+
+
 def _scale_to_float(samples: npt.NDArray[np.generic]) -> FloatArray:
     if samples.dtype.kind == "i" and samples.dtype.itemsize == 2:
         return samples.astype(np.float32) / np.float32(32768.0)
     if samples.dtype.kind != "f":
         raise MediaError(f"audio is float32 or int16, not {samples.dtype}")
-    floats = samples.astype(np.float32)
+    with np.errstate(over="ignore"):  # what becomes infinite is refused below
+        floats = samples.astype(np.float32)
     peak = float(np.abs(floats).max(initial=0.0))
     if not np.isfinite(peak):
         raise MediaError("the audio holds values that are not finite numbers")
@@ -193,15 +230,15 @@ def _scale_to_float(samples: npt.NDArray[np.generic]) -> FloatArray:
     return np.clip(floats, -1.0, 1.0)
 
 
-def _open(source: MediaInput, name: str, timeout_s: float) -> InputContainer:
-    target: str | BinaryIO | _Readable
+def _open(source: "MediaInput | _LibraryPipe", name: str, timeout_s: float) -> InputContainer:
+    target: str | BinaryIO | _LibraryPipe
     options: dict[str, str] = {}
     if isinstance(source, str | os.PathLike):
         target = os.fspath(source)
         if target.startswith("rtsp://"):
             options["rtsp_transport"] = "tcp"  # over UDP a lost packet is a lost word
     else:
-        target = source if source.seekable() else _PipeReader(source)
+        target = source
     try:
         return av.open(target, mode="r", options=options, timeout=timeout_s)
     except FileNotFoundError as exc:

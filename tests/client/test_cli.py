@@ -1,11 +1,14 @@
 """The client's command line, in this process and as the script that people run."""
 
 import asyncio
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -315,6 +318,39 @@ def test_ctrl_c_prints_the_last_words_and_writes_the_files(tmp_path: Path) -> No
     assert server.peer.has_ended
     assert server.peer.duration_s < 20.0  # of 22
     assert (tmp_path / "a.srt").read_text().count("-->") == 2
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_a_piped_recording_is_silent_ends_the_audio_too() -> None:
+    recording = io.BytesIO()
+    with wave.open(recording, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(16_000)
+        writer.writeframes(bytes(320_000))
+    with running(friendly) as server:
+        script = subprocess.Popen(
+            [
+                sys.executable, SCRIPT, "--host", "127.0.0.1", "--port", str(server.port),
+                "--audio-file", "-", "--fast", "--use-callback",
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )  # fmt: skip
+        assert script.stdin is not None
+        assert script.stdout is not None
+        script.stdin.write(recording.getvalue()[:200_000])
+        script.stdin.flush()
+        assert script.stdout.readline() == b"Transcribed: Hello wor\n"
+        time.sleep(0.3)  # by now it mostly waits for the rest; earlier is right as well
+        os.kill(script.pid, signal.SIGINT)
+        # The pipe stays open: only Ctrl-C can end this.
+        assert script.wait(60) == 0
+        assert b"Transcribed: Hello world. Good bye." in script.stdout.read()
+        script.communicate()
+
+    assert server.peer.has_ended
 
 
 @pytest.mark.slow
