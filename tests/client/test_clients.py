@@ -1,6 +1,7 @@
 """What both clients do, against a server that follows a script."""
 
 import asyncio
+import io
 import logging
 import socket
 import threading
@@ -28,7 +29,7 @@ from whisper_streaming.client.base import ClientBase
 from whisper_streaming.core.audio import SAMPLE_RATE
 from whisper_streaming.errors import ConfigurationError
 
-IMPATIENT = Patience(ready_s=0.3, finish_s=0.3, settle_s=0.3, settled_s=0.1)
+IMPATIENT = Patience(ready_s=0.3)
 
 
 def test_a_session_gives_text_segments_and_the_servers_account(transcribe: Transcribe) -> None:
@@ -251,11 +252,12 @@ def test_nobody_listening_names_the_command_that_starts_a_server(transcribe: Tra
     assert caught.value.result is None
 
 
-def test_an_unknown_host_is_a_lost_connection(client_type: type[ClientBase]) -> None:
+@pytest.mark.parametrize("host", ["host.invalid", "x" * 70 + ".invalid"])
+def test_an_unknown_host_is_a_lost_connection(client_type: type[ClientBase], host: str) -> None:
     server = ScriptedServer(port=9)
-    client = client_type("host.invalid", server.port, connect_timeout_s=5)
+    client = client_type(host, server.port, connect_timeout_s=5)
 
-    with pytest.raises(ConnectionLost, match=r"no server answers at ws://host\.invalid:9"):
+    with pytest.raises(ConnectionLost, match=f"no server answers at ws://{host}:9"):
         run(client)
 
 
@@ -317,7 +319,7 @@ def test_a_connection_lost_on_the_way_carries_the_transcript_so_far(
     with running(vanish) as server, pytest.raises(ConnectionLost) as caught:
         transcribe(server, noise(30.0))
 
-    assert time.monotonic() - started < 10.0
+    assert time.monotonic() - started < 25.0  # the audio alone takes 30 s
     result = caught.value.result
     assert isinstance(result, TranscriptionResult)
     assert result.text == "One. Tw"
@@ -354,7 +356,7 @@ def test_a_server_that_goes_silent_at_the_end_is_given_up(transcribe: Transcribe
         await peer.socket.wait_closed()
 
     with running(hang) as server, pytest.raises(ConnectionLost, match="silent for") as caught:
-        transcribe(server, noise(0.2), realtime=False, patience=IMPATIENT)
+        transcribe(server, noise(0.2), realtime=False, patience=Patience(finish_s=0.3))
 
     assert isinstance(caught.value.result, TranscriptionResult)
 
@@ -363,16 +365,16 @@ def test_signs_of_life_at_the_end_are_waited_for(transcribe: Transcribe) -> None
     async def be_slow(peer: Peer) -> None:
         await peer.accept()
         await peer.hear()
-        for index in range(6):  # longer in all than the client waits for one sign of life
+        for index in range(9):  # longer in all than the client waits for one sign of life
             await asyncio.sleep(0.25)
             await peer.segments(partial(0.0, 1.0, f" Word {index}"))
-        await peer.segments(segment(0.0, 1.0, " Word 6."))
+        await peer.segments(segment(0.0, 1.0, " Word 9."))
         await peer.summarise()
 
     with running(be_slow) as server:
-        result = transcribe(server, noise(0.2), realtime=False, patience=Patience(finish_s=1.2))
+        result = transcribe(server, noise(0.2), realtime=False, patience=Patience(finish_s=2.0))
 
-    assert result.text == "Word 6."
+    assert result.text == "Word 9."
 
 
 def test_a_server_that_shuts_down_early_says_so(transcribe: Transcribe) -> None:
@@ -401,7 +403,7 @@ def test_overtime_gives_an_incomplete_result_and_no_error(transcribe: Transcribe
     with running(cut) as server:
         result = transcribe(server, noise(30.0))
 
-    assert time.monotonic() - started < 10.0
+    assert time.monotonic() - started < 25.0  # the audio alone takes 30 s
     assert result.text == "As far as it got."
     assert result.is_overtime
     assert not result.complete
@@ -527,7 +529,7 @@ def test_a_recording_can_be_sent_as_fast_as_the_server_takes_it(transcribe: Tran
     with running(friendly) as server:
         transcribe(server, samples, realtime=False)
 
-    assert time.monotonic() - started < 20.0
+    assert time.monotonic() - started < 50.0
     np.testing.assert_array_equal(server.peer.samples, samples)
 
 
@@ -570,6 +572,15 @@ def test_an_error_of_the_programs_own_source_passes_through(transcribe: Transcri
 def test_what_is_no_audio_is_refused(transcribe: Transcribe, source: object) -> None:
     with running(friendly) as server, pytest.raises(AudioSourceError, match="cannot come from"):
         transcribe(server, source)  # type: ignore[arg-type]
+
+
+def test_a_file_opened_as_text_is_refused_before_a_server_is_bothered(
+    transcribe: Transcribe,
+) -> None:
+    with running(friendly) as server, pytest.raises(AudioSourceError, match="mode 'rb'"):
+        transcribe(server, io.StringIO("text"))  # type: ignore[arg-type]
+
+    assert server.peers == []
 
 
 def test_a_token_travels_in_the_header(transcribe: Transcribe) -> None:
@@ -625,6 +636,7 @@ def test_the_url_replaces_host_and_port(client_type: type[ClientBase]) -> None:
         pytest.param({"url": "http://localhost"}, "no ws:// or wss://", id="http"),
         pytest.param({"url": "ws://localhost:x"}, "no ws:// or wss://", id="port of letters"),
         pytest.param({"port": 0}, "port", id="port 0"),
+        pytest.param({"token": "sesame\n"}, "token", id="token with its line break"),
         pytest.param({"ca_file": "/nonexistent.pem"}, "no CA file", id="no CA file"),
         pytest.param({"chunk_ms": 0}, "chunk_ms", id="chunk of nothing"),
     ],

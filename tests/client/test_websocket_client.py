@@ -80,6 +80,16 @@ def test_the_rate_of_pushed_audio_cannot_change() -> None:
         client.close()
 
 
+def test_a_first_push_that_fails_leaves_the_rate_open() -> None:
+    with running(friendly) as server:
+        client = TranscriptionClient("127.0.0.1", server.port)
+        with pytest.raises(AudioSourceError, match="not finite"):
+            client.send(np.array([np.nan]), 8_000)
+        assert server.peers == []
+        client.send(np.zeros(1600, np.int16), 16_000)
+        assert client.finish().samples_sent == 1600
+
+
 def test_a_source_cannot_be_read_while_audio_is_pushed() -> None:
     with (
         running(friendly) as server,
@@ -126,7 +136,7 @@ def test_leaving_the_client_without_finish_drops_the_connection() -> None:
     with running(listen) as server:
         with TranscriptionClient("127.0.0.1", server.port) as client:
             client.send(noise(0.1))
-        assert dropped.wait(timeout=5)
+        assert dropped.wait(timeout=30)
 
     assert not server.peer.has_ended
     assert [t.name for t in threading.enumerate() if t.name == "whisper-streaming-reader"] == []
@@ -153,7 +163,7 @@ def test_another_thread_can_stop_a_wait_for_the_next_chunk() -> None:
         took_s = time.monotonic() - started
         heard.join()
 
-    assert took_s < 5.0  # the first chunk was due after 10 s
+    assert took_s < 9.5  # the first chunk was due after 10 s
 
 
 def test_finish_in_the_callback_is_refused_instead_of_waiting_for_itself(
@@ -165,6 +175,19 @@ def test_finish_in_the_callback_is_refused_instead_of_waiting_for_itself(
         client(noise(0.3))
 
     assert "call stop() there" in caplog.text
+
+
+def test_a_callback_that_exits_ends_the_session_with_what_was_heard() -> None:
+    def leave(_text: str, _segments: object) -> None:
+        sys.exit(3)  # ends the reading thread only
+
+    with running(friendly) as server:
+        client = TranscriptionClient("127.0.0.1", server.port, transcription_callback=leave)
+        with pytest.raises(ClientError, match=r"SystemExit.*call stop\(\) there") as caught:
+            client(endless())
+
+    assert isinstance(caught.value.result, TranscriptionResult)
+    assert caught.value.result.text == "Hello wor"
 
 
 def test_waiting_costs_no_cpu() -> None:
@@ -280,7 +303,7 @@ def test_a_second_ctrl_c_stops_waiting() -> None:
         os.kill(program.pid, signal.SIGINT)
         assert program.stdout.readline() == "Hello\n"
         os.kill(program.pid, signal.SIGINT)
-        program.communicate(timeout=20)
+        program.communicate(timeout=60)
 
     assert program.returncode == -signal.SIGINT
 

@@ -93,9 +93,10 @@ class AsyncTranscriptionClient(ClientBase):
                 :meth:`finish` gives the transcript.
         """
         connection = self._running()
-        if self._pushed is None:
-            self._pushed = PushedAudio(sample_rate)
-        await connection.send(self._pushed.receive(samples, sample_rate))
+        pushed = self._pushed or PushedAudio(sample_rate)
+        mono = pushed.receive(samples, sample_rate)
+        self._pushed = pushed  # not before: a first call that fails must not fix the rate
+        await connection.send(mono)
 
     async def finish(self) -> TranscriptionResult:
         """End the audio that was pushed with :meth:`send`, and wait for the last words.

@@ -171,7 +171,7 @@ class AsyncConnection:
         except InvalidStatus as exc:
             body = bytes(exc.response.body or b"").decode("utf-8", "replace")
             raise target.refused(exc.response.status_code, body) from exc
-        except (WebSocketException, OSError) as exc:
+        except (WebSocketException, OSError, ValueError) as exc:  # a name too long is the last
             raise target.unreachable(exc) from exc
 
     async def _send(self, message: str | bytes) -> None:

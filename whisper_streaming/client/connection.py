@@ -15,7 +15,7 @@ from whisper_streaming.client.result import TranscriptionResult
 from whisper_streaming.client.source import AudioSource, Pacer
 from whisper_streaming.client.target import Target
 from whisper_streaming.core.audio import FloatArray
-from whisper_streaming.errors import AudioSourceError, ConnectionLost
+from whisper_streaming.errors import AudioSourceError, ClientError, ConnectionLost
 
 # A server that takes nothing at all for that long is gone. A vanished machine is noticed
 # earlier, by the TCP keep-alive that websocket-client turns on.
@@ -194,6 +194,20 @@ class Connection:
                     self._changed.wait(remaining_s)
 
     def _read(self, socket: websocket.WebSocket) -> None:
+        try:
+            self._read_messages(socket)
+        except BaseException as exc:
+            # Such as sys.exit() in a callback: it ends this thread and not the program, which
+            # would go on sending and never hear of anything again.
+            with self._changed:
+                self._session.fail(
+                    ClientError(f"a callback raised {exc!r}: call stop() there to end a session")
+                )
+                self._changed.notify_all()
+            if not isinstance(exc, SystemExit):
+                raise
+
+    def _read_messages(self, socket: websocket.WebSocket) -> None:
         while True:
             try:
                 opcode, payload = socket.recv_data()

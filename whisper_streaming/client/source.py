@@ -3,6 +3,7 @@
 Every source is an iterator of chunks of equal length, float32, mono, 16 kHz, in [-1, 1].
 """
 
+import io
 import itertools
 import os
 import sys
@@ -125,6 +126,8 @@ def open_source(source: AudioInput, form: SourceFormat) -> AudioSource:
         if source == STANDARD_INPUT:
             return AudioSource(_cut(_read_stream(sys.stdin.buffer, form), form), is_live=False)
         return AudioSource(_opened(_cut(decode_media(source), form)), is_live=False)
+    if isinstance(source, io.TextIOBase):
+        raise AudioSourceError("this file object gives text: open the file with mode 'rb'")
     if _is_stream(source):
         return AudioSource(_cut(_read_stream(source, form), form), is_live=False)
     if isinstance(source, Iterable) and not isinstance(source, bytes | bytearray):

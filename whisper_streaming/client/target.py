@@ -103,3 +103,6 @@ class Target:
             is_usable = False
         if not is_usable:
             raise ConfigurationError(f"{self.url!r} is no ws:// or wss:// address of a server")
+        if self.token is not None and not (self.token.isascii() and self.token.isprintable()):
+            # Such as the line break at the end of a file, which would break the handshake.
+            raise ConfigurationError("the token may hold printable ASCII characters only")

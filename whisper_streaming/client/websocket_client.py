@@ -70,10 +70,10 @@ class TranscriptionClient(ClientBase):
             ConnectionLost: The server does not answer, or the connection broke, or the session's
                 time is over; :meth:`finish` gives the transcript.
         """
-        if self._pushed is None:
-            self._pushed = PushedAudio(sample_rate)
-        mono = self._pushed.receive(samples, sample_rate)
+        pushed = self._pushed or PushedAudio(sample_rate)
+        mono = pushed.receive(samples, sample_rate)
         connection = self._connection or self._connect()
+        self._pushed = pushed  # not before: a first call that fails must not fix the rate
         connection.send(mono)
 
     def finish(self) -> TranscriptionResult:
