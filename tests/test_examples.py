@@ -61,7 +61,7 @@ def test_the_server_says_where_it_is_and_stops_in_order(workshop: Workshop) -> N
     try:
         assert wait_until_healthy(process, port)
         process.send_signal(signal.SIGTERM)
-        stdout, stderr = process.communicate(timeout=30)
+        stdout, stderr = process.communicate(timeout=120)
     finally:
         process.kill()
 

@@ -153,7 +153,13 @@ def running(
         loop = asyncio.get_running_loop()
         stopped = asyncio.Event()
         async with serve(
-            handle, "127.0.0.1", 0, process_request=process_request, ssl=ssl_context
+            handle,
+            "127.0.0.1",
+            0,
+            process_request=process_request,
+            ssl=ssl_context,
+            # A script that ends before it has read everything cannot see the client's close.
+            close_timeout=1.0,
         ) as server:
             record.port = server.sockets[0].getsockname()[1]
             started.put(lambda: loop.call_soon_threadsafe(stopped.set))
@@ -163,11 +169,11 @@ def running(
         target=lambda: asyncio.run(serve_until_stopped()), name="scripted-server"
     )
     thread.start()
-    stop = started.get(timeout=10)
+    stop = started.get(timeout=60)
     try:
         yield record
     finally:
         stop()
-        thread.join(timeout=10)
+        thread.join(timeout=60)
         assert not thread.is_alive()
     assert record.failures == []

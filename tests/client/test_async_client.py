@@ -151,15 +151,16 @@ async def test_stop_ends_a_source_early_and_waits_for_the_last_words() -> None:
         started = time.monotonic()
         result = await client.transcribe(noise(60.0))
 
-    assert time.monotonic() - started < 5.0
+    assert time.monotonic() - started < 50.0  # the audio alone takes 60 s
     assert result.text == "Hello world. Good bye."
 
 
 async def test_a_cancelled_session_drops_the_connection() -> None:
-    dropped = threading.Event()
+    listening, dropped = threading.Event(), threading.Event()
 
     async def listen(peer: Peer) -> None:
         await peer.accept()
+        listening.set()
         try:
             await peer.hear()
         finally:
@@ -167,10 +168,12 @@ async def test_a_cancelled_session_drops_the_connection() -> None:
 
     with running(listen) as server:
         client = AsyncTranscriptionClient("127.0.0.1", server.port)
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.5):
-                await client.transcribe(noise(60.0))
-        assert await asyncio.to_thread(dropped.wait, 5)
+        transcribing = asyncio.create_task(client.transcribe(noise(60.0)))
+        assert await asyncio.to_thread(listening.wait, 30)
+        transcribing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await transcribing
+        assert await asyncio.to_thread(dropped.wait, 30)
 
     assert not server.peer.has_ended
 
@@ -190,7 +193,7 @@ async def test_leaving_does_not_wait_for_a_silent_pipe() -> None:
         took_s = time.monotonic() - started
         writer.close()  # now the thread that reads can end
 
-    assert took_s < 5.0
+    assert took_s < 30.0
 
 
 async def test_the_event_loop_runs_on_while_a_source_blocks() -> None:
@@ -204,8 +207,8 @@ async def test_the_event_loop_runs_on_while_a_source_blocks() -> None:
             ticks += 1
 
     async def feed(writer: object) -> None:
-        await asyncio.sleep(0.5)
-        assert ticks > 10
+        while ticks <= 10:  # the source blocks until it is fed, so a blocked loop never gets there
+            await asyncio.sleep(0.01)
         writer.write(bytes(3_200))  # type: ignore[attr-defined]
         writer.close()  # type: ignore[attr-defined]
 

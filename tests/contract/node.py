@@ -28,7 +28,7 @@ def find_node() -> tuple[str, ...] | None:
             [*command, "--eval", "console.log(typeof WebSocket)"],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
         )
         if asked.stdout.strip() == "function":
             return command
