@@ -330,6 +330,20 @@ def test_a_full_window_commits_by_force_and_moves_on() -> None:
     assert requested(session).start == 3.0
 
 
+@pytest.mark.parametrize(("is_truncated", "start"), [(True, 4.0), (False, 5.0)])
+def test_after_a_full_window_that_had_too_many_words_the_next_goes_on_where_they_end(
+    is_truncated: bool, start: float
+) -> None:
+    window = WindowRules(max_window_s=6.0, trim_window_s=30.0)
+    session = speaking(replace(ENGLISH, window=window), duration_s=8.0)
+    assert requested(session).end == pytest.approx(6.0)
+    many = words(" ".join(map(str, range(16))))  # 4 s
+    session.receive_hypothesis(Hypothesis(many, "en", is_truncated=is_truncated))
+
+    feed(session, 4.0, speech=True)
+    assert requested(session).start == pytest.approx(start)
+
+
 def test_without_vad_silence_is_decoded_too() -> None:
     session = Session(replace(ENGLISH, withhold_silence=False))
     feed(session, 1.024, speech=False)

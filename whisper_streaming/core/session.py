@@ -161,7 +161,8 @@ class Session:
             self._end_utterance(utterance)
         elif self._is_full(request):
             self._emit_committed(utterance.commit_full(hypothesis, request.end))
-            self._move_window(utterance, utterance.restart_after(request.end_sample))
+            heard = _heard_until(request, hypothesis)
+            self._move_window(utterance, utterance.restart_after(heard))
             self._emit_partial(utterance)
         elif language_known:
             self._emit_committed(utterance.commit_agreed(hypothesis, self._config.policy))
@@ -393,3 +394,13 @@ def _spoken_words(request: DecodeRequest, hypothesis: Hypothesis) -> Words:
     if is_silence(hypothesis):
         return ()
     return drop_squeezed_repeats(request.prefix, cut_loop(hypothesis.words))
+
+
+def _heard_until(request: DecodeRequest, hypothesis: Hypothesis) -> int:
+    """End of what ``hypothesis`` speaks for: its last word if the decoder had no room for more.
+
+    A decoder that got less than half through the window has lost its way and would not go on.
+    """
+    last_word_end = hypothesis.words[-1].end if hypothesis.words else request.start
+    is_cut_short = hypothesis.is_truncated and last_word_end > (request.start + request.end) / 2
+    return samples_of(last_word_end) if is_cut_short else request.end_sample
