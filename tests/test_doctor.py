@@ -169,6 +169,13 @@ def test_a_taken_port_is_a_fault() -> None:
     assert f"--port {port + 1}" in finding.fix
 
 
+@pytest.mark.parametrize("port", [0, 65_536])
+def test_a_port_that_cannot_be_is_a_fault(port: int) -> None:
+    assert check_port(port) == Finding(
+        State.FAULT, f"port {port}", "there is no such port", "--port 1 ... 65535"
+    )
+
+
 def test_a_port_that_never_answers_is_a_fault() -> None:
     with socket.create_server(("localhost", 0)) as sock:
         finding = check_port(sock.getsockname()[1])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.client.scripted_server import Peer, running, segment
 from whisper_streaming.config import BackendSettings, LimitSettings, ServerConfig
 from whisper_streaming.errors import ModelLoadError
 from whisper_streaming.local_server import local_server
@@ -114,6 +115,28 @@ def test_a_model_that_cannot_be_had_ends_it_with_the_reason(
 ) -> None:
     assert main([str(ENGLISH), "--model", "smal"]) == 1
     assert "there is no model 'smal'" in capsys.readouterr().err
+
+
+def test_what_was_heard_before_a_failure_is_written(tmp_path: Path) -> None:
+    async def vanish(peer: Peer) -> None:
+        await peer.accept()
+        await peer.hear()
+        await peer.segments(segment(0.0, 1.0, " As far as it got."))
+        peer.socket.transport.abort()
+
+    with running(vanish) as server:
+        status = main(
+            [str(ENGLISH), "--host", "127.0.0.1", "--port", str(server.port),
+             "--format", "srt", "--output-dir", str(tmp_path)]
+        )  # fmt: skip
+
+    assert status == 1
+    assert "As far as it got." in (tmp_path / "en-1-slt.srt").read_text()
+
+
+def test_port_0_is_no_server_and_starts_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(ENGLISH), "--port", "0"]) == 2
+    assert "between 1 and 65535" in capsys.readouterr().err
 
 
 def test_a_server_that_is_not_there_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from whisper_streaming.client import TranscriptionClient, TranscriptionResult
 from whisper_streaming.client.display import PlainCaptions
 from whisper_streaming.client.subtitles import FORMATS
 from whisper_streaming.config import load_config
-from whisper_streaming.errors import ConfigurationError, WhisperStreamingError
+from whisper_streaming.errors import ClientError, ConfigurationError, WhisperStreamingError
 from whisper_streaming.local_server import LOCAL_HOST, local_server
 from whisper_streaming.server.logs import setup_logging
 
@@ -69,9 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 @contextmanager
 def _server(arguments: argparse.Namespace) -> Iterator[_Address]:
     """The server that the user named, or one of our own while the context is open."""
-    if arguments.url or arguments.host or arguments.port:
-        host = arguments.host or "localhost"
-        yield _Address(host, arguments.port or 9090, arguments.url)
+    if arguments.url or arguments.host or arguments.port is not None:
+        port = 9090 if arguments.port is None else arguments.port
+        yield _Address(arguments.host or "localhost", port, arguments.url)
         return
     flags = {
         "backend.models": (arguments.model,) if arguments.model else None,
@@ -112,6 +112,9 @@ def _transcribe(file: str, address: _Address, arguments: argparse.Namespace) -> 
         result = client(file)
     except WhisperStreamingError as exc:
         sys.stderr.write(f"{file}: {exc}\n")
+        heard = exc.result if isinstance(exc, ClientError) else None
+        if isinstance(heard, TranscriptionResult) and heard.segments and not is_live:
+            _write(heard, file, arguments.format, arguments.output_dir)
         return exc.exit_status
     if is_live:
         captions(result.text, [{**segment, "completed": True} for segment in result.segments])

@@ -19,8 +19,8 @@ INTERRUPTED: Final = 130
 
 _BACKENDS: Final = ("faster_whisper", "scripted", "whisperx")
 _VAD_HYSTERESIS: Final = 0.15
-_NOTICE_WIDTH: Final = 88
 """How far below the threshold speech goes on; Silero's own default."""
+_NOTICE_WIDTH: Final = 88
 
 _EXAMPLES: Final = """\
 examples:
