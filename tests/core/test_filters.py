@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from tests.core.builders import words
@@ -62,6 +64,13 @@ def test_cuts_a_loop_after_its_first_round(text: str, kept: str) -> None:
 
 def test_compares_spoken_forms() -> None:
     assert len(cut_loop(words("Thank you. thank you, " * 2))) == 2
+
+
+def test_a_decode_without_an_end_in_silence_is_silence() -> None:
+    endless = Hypothesis(words("thank you"), "en", no_speech_probability=0.9, is_truncated=True)
+
+    assert is_silence(endless)
+    assert not is_silence(replace(endless, no_speech_probability=0.1))
 
 
 def test_a_decode_without_an_end_is_doubtful() -> None:

@@ -163,4 +163,7 @@ def _preload_cuda_libraries() -> None:
         for location in (spec and spec.submodule_search_locations) or ():
             path = Path(location) / "lib" / library
             if path.exists():
-                ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+                try:
+                    ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+                except OSError as exc:  # CTranslate2 says later what it misses
+                    logger.warning("%s cannot be loaded: %s", path, exc)

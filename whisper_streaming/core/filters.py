@@ -22,12 +22,13 @@ LOOP_REPEATS: Final = 4
 
 
 def is_silence(hypothesis: Hypothesis) -> bool:
-    """Whether the model itself judges that nothing was said."""
-    return (
-        hypothesis.no_speech_probability > NO_SPEECH_PROBABILITY
-        and hypothesis.average_logprob is not None
-        and hypothesis.average_logprob < LOGPROB_OF_NOISE
-    )
+    """Whether the model itself judges that nothing was said.
+
+    A decode that did not come to an end has no score; in what the model calls silence it is noise.
+    """
+    logprob = hypothesis.average_logprob
+    is_unsure = hypothesis.is_truncated or (logprob is not None and logprob < LOGPROB_OF_NOISE)
+    return hypothesis.no_speech_probability > NO_SPEECH_PROBABILITY and is_unsure
 
 
 def is_doubtful(hypothesis: Hypothesis) -> bool:
