@@ -185,9 +185,7 @@ def _linear(
     spec.bias = np.zeros(outputs, dtype=np.float32)
 
 
-def _conv(
-    spec: common_spec.Conv1DSpec, inputs: int, width: int, rng: np.random.Generator
-) -> None:
+def _conv(spec: common_spec.Conv1DSpec, inputs: int, width: int, rng: np.random.Generator) -> None:
     spec.weight = _random(rng, width, inputs, 3)
     spec.bias = np.zeros(width, dtype=np.float32)
 
