@@ -214,8 +214,8 @@ def check_gpu(device: Device) -> Finding:
 def check_port(port: int) -> Finding:
     """The server could listen on ``port``, or does so already."""
     subject = f"port {port}"
-    if not 0 < port < 65536:
-        return Finding(State.FAULT, subject, "there is no such port", "--port 1 ... 65535")
+    if not 0 <= port < 65536:
+        return Finding(State.FAULT, subject, "there is no such port", "--port 0 ... 65535")
     try:
         with socket.create_server(("localhost", port)):
             return Finding(State.OK, subject, "free")
