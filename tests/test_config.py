@@ -111,6 +111,8 @@ def test_a_misspelt_variable_is_an_error() -> None:
 def test_a_group_is_no_value() -> None:
     with pytest.raises(ConfigurationError, match="limits: Input should be"):
         load_config(environ={"WHISPER_STREAMING__LIMITS": "3"})
+    with pytest.raises(ConfigurationError, match="limits is a group"):
+        load_config(environ={"WHISPER_STREAMING__LIMITS": "3"}, flags={"limits.max_clients": 4})
 
 
 def test_a_file_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:

@@ -274,7 +274,11 @@ def _set(tree: dict[str, object], path: list[str], value: object) -> None:
 def _merge(tree: dict[str, object], newer: Mapping[str, object]) -> None:
     for name, value in newer.items():
         older = tree.get(name)
-        if isinstance(older, dict) and isinstance(value, Mapping):
-            _merge(older, value)
+        if isinstance(value, Mapping):
+            if name in tree and not isinstance(older, dict):
+                raise ConfigurationError(f"{name} is a group of settings, not {older!r}")
+            branch = older if isinstance(older, dict) else {}
+            _merge(branch, value)
+            tree[name] = branch
         else:
-            tree[name] = dict(value) if isinstance(value, Mapping) else value
+            tree[name] = value

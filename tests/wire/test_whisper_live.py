@@ -92,6 +92,11 @@ def shown(messages: Sequence[str]) -> list[list[str]]:
         pytest.param({"language": "de"}, Configure(uid="u", language="de"), id="language"),
         pytest.param({"language": None}, Configure(uid="u", detect_language=True), id="detection"),
         pytest.param(
+            {"language": "auto"},
+            Configure(uid="u", language="auto", detect_language=True),
+            id="detection by name",
+        ),
+        pytest.param(
             {
                 "task": "translate",
                 "model": "small",

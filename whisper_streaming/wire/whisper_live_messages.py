@@ -52,8 +52,8 @@ class Options(BaseModel):
 
     @property
     def wants_detection(self) -> bool:
-        """Whether the client asked for language detection with an explicit ``null``."""
-        return "language" in self.model_fields_set and self.language is None
+        """Whether the client asked for language detection: an explicit ``null``, or ``auto``."""
+        return "language" in self.model_fields_set and self.language in (None, "auto")
 
 
 def parse_options(message: str) -> Options:
