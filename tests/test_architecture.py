@@ -77,7 +77,8 @@ LIBRARIES = {
     "server": {"numpy", "websockets", "pydantic"},
     "vad": {"numpy", "onnxruntime", "faster_whisper"},
     "backends": {
-        "numpy", "ctranslate2", "faster_whisper", "huggingface_hub", "tokenizers", "tqdm",
+        "numpy", "ctranslate2", "faster_whisper", "huggingface_hub", "threadpoolctl", "tokenizers",
+        "tqdm",
     },
     "demo": {"numpy", "rich"},
     "doctor": {"ctranslate2", "faster_whisper"},

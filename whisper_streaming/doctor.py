@@ -39,6 +39,7 @@ REQUIREMENTS: Final = {
     "ctranslate2": "4.8",
     "onnxruntime": "1.19",
     "tokenizers": "0.20",
+    "threadpoolctl": "3.5",
     "huggingface-hub": "0.30",
     "av": "17.1",
     "rich": "13",
