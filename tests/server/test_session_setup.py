@@ -10,7 +10,7 @@ from whisper_streaming.core.hypothesis import DecodeOptions, WindowRules
 from whisper_streaming.core.policy import LocalAgreement
 from whisper_streaming.errors import ConfigurationError, InvalidMessage
 from whisper_streaming.server.session_setup import SessionSetup, check_defaults, set_up_session
-from whisper_streaming.wire.base import Configure
+from whisper_streaming.wire.base import Configure, VadWishes
 
 PROFILE = StreamingProfile(window=WindowRules(max_window_s=14.0))
 MULTILINGUAL = ModelInfo("small", ("en", "de", "yue"), True, StreamingProfile())
@@ -44,6 +44,34 @@ def test_a_client_without_wishes_gets_the_settings_of_the_server() -> None:
     assert setup.session.endpoint.release == 0.4
     assert setup.session.endpoint.pre_roll_s == 0.3
     assert setup.notice is None
+
+
+def test_a_client_may_say_how_speech_is_found() -> None:
+    wishes = VadWishes(threshold=0.7, release=0.2, min_speech_s=0.1, silence_s=0.9, pre_roll_s=0.25)
+    rules = set_up(vad=wishes).session.endpoint
+
+    assert (rules.threshold, rules.release) == (0.7, 0.2)
+    assert (rules.min_speech_s, rules.silence_s, rules.pre_roll_s) == (0.1, 0.9, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "release"),
+    [
+        pytest.param(0.8, 0.65, id="the distance of the settings"),
+        pytest.param(0.1, 0.0, id="never below nothing"),
+    ],
+)
+def test_a_threshold_alone_takes_its_release_along(threshold: float, release: float) -> None:
+    rules = set_up(vad=VadWishes(threshold=threshold)).session.endpoint
+
+    assert rules.threshold == threshold
+    assert rules.release == pytest.approx(release)
+
+
+def test_speech_never_ends_above_where_it_starts() -> None:
+    rules = set_up(vad=VadWishes(threshold=0.4, release=0.9)).session.endpoint
+
+    assert rules.release == 0.4
 
 
 def test_a_client_with_wishes_gets_them() -> None:

@@ -29,7 +29,7 @@ from whisper_streaming.errors import (
     SessionStateError,
     UnsupportedAudio,
 )
-from whisper_streaming.wire.base import Audio, Configure, EndOfAudio, Welcome
+from whisper_streaming.wire.base import Audio, Configure, EndOfAudio, VadWishes, Welcome
 from whisper_streaming.wire.whisper_live import WhisperLiveServerCodec
 from whisper_streaming.wire.whisper_live_messages import (
     Disconnect,
@@ -92,6 +92,23 @@ def shown(messages: Sequence[str]) -> list[list[str]]:
         pytest.param({"language": "de"}, Configure(uid="u", language="de"), id="language"),
         pytest.param({"language": None}, Configure(uid="u", detect_language=True), id="detection"),
         pytest.param(
+            {"vad_parameters": {"threshold": 0.6, "min_silence_duration_ms": 700, "onset": 1}},
+            Configure(uid="u", vad=VadWishes(threshold=0.6, silence_s=0.7)),
+            id="some VAD parameters, unknown ones ignored",
+        ),
+        pytest.param(
+            {
+                "vad_parameters": {
+                    "neg_threshold": 0.2,
+                    "min_speech_duration_ms": 100,
+                    "speech_pad_ms": 300,
+                }
+            },
+            Configure(uid="u", vad=VadWishes(release=0.2, min_speech_s=0.1, pre_roll_s=0.3)),
+            id="the other VAD parameters",
+        ),
+        pytest.param({"vad_parameters": None}, Configure(uid="u"), id="no VAD parameters"),
+        pytest.param(
             {"language": "auto"},
             Configure(uid="u", language="auto", detect_language=True),
             id="detection by name",
@@ -143,6 +160,11 @@ def test_reads_the_options(options: dict[str, object], expected: Configure) -> N
         pytest.param('{"uid": "u", "task": "sing"}', "task: Input should be 'trans", id="task"),
         pytest.param('{"uid": "u", "use_vad": "yes"}', "use_vad: Input should be", id="bool"),
         pytest.param('{"uid": "u", "audio_format": "mp3"}', "audio_format: Input", id="format"),
+        pytest.param(
+            '{"uid": "u", "vad_parameters": {"threshold": 2}}',
+            r"vad_parameters\.threshold: Input should be less",
+            id="a probability above 1",
+        ),
         pytest.param('{"uid": "u", "max_connection_time": 0}', "max_connection_time", id="time"),
         pytest.param('{"uid": "u", "max_connection_time": NaN}', "finite", id="NaN"),
         pytest.param('{"uid": "u", "max_connection_time": 1e999}', "finite", id="infinite"),

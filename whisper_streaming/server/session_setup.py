@@ -10,7 +10,7 @@ from whisper_streaming.core.hypothesis import DecodeOptions
 from whisper_streaming.core.policy import LocalAgreement
 from whisper_streaming.core.session import SessionConfig
 from whisper_streaming.errors import ConfigurationError, InvalidMessage
-from whisper_streaming.wire.base import Configure
+from whisper_streaming.wire.base import Configure, VadWishes
 
 _LISTED_LANGUAGES: Final = 12
 
@@ -51,7 +51,7 @@ def set_up_session(wishes: Configure, config: ServerConfig, backend: BackendInfo
         options=options,
         window=model.profile.window,
         policy=LocalAgreement(config.policy.agreement),
-        endpoint=_endpoint_rules(config),
+        endpoint=_endpoint_rules(wishes.vad, config),
         min_chunk_s=config.policy.min_chunk_s,
         withhold_silence=uses_vad,
         prompt=wishes.prompt,
@@ -109,14 +109,21 @@ def _choose_task(wishes: Configure, config: ServerConfig, model: ModelInfo) -> s
     return task
 
 
-def _endpoint_rules(config: ServerConfig) -> EndpointRules:
+def _endpoint_rules(wishes: VadWishes, config: ServerConfig) -> EndpointRules:
+    threshold = _first(wishes.threshold, config.vad.threshold)
+    hysteresis = config.vad.threshold - config.vad.release
     return EndpointRules(
-        threshold=config.vad.threshold,
-        release=config.vad.release,
-        min_speech_s=config.vad.min_speech_s,
-        silence_s=config.endpoint.silence_s,
-        pre_roll_s=config.vad.pre_roll_s,
+        threshold=threshold,
+        # A client that only moves the threshold keeps the distance to the release.
+        release=min(threshold, _first(wishes.release, max(0.0, threshold - hysteresis))),
+        min_speech_s=_first(wishes.min_speech_s, config.vad.min_speech_s),
+        silence_s=_first(wishes.silence_s, config.endpoint.silence_s),
+        pre_roll_s=_first(wishes.pre_roll_s, config.vad.pre_roll_s),
     )
+
+
+def _first(wish: float | None, setting: float) -> float:
+    return setting if wish is None else wish
 
 
 def _notice(wishes: Configure, model: ModelInfo) -> str | None:

@@ -1,12 +1,31 @@
 """What every server codec promises, and the commands it gives."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from whisper_streaming.core.audio import FloatArray
 from whisper_streaming.core.events import Event
 from whisper_streaming.errors import WhisperStreamingError
+
+
+@dataclass(frozen=True, slots=True)
+class VadWishes:
+    """How a client wants speech to be found. None means: the server's setting.
+
+    Attributes:
+        threshold: Speech starts at this speech probability.
+        release: Speech goes on down to this one.
+        min_speech_s: Shorter speech is taken for a click.
+        silence_s: Silence that ends an utterance.
+        pre_roll_s: Audio before the detected start that is decoded too.
+    """
+
+    threshold: float | None = None
+    release: float | None = None
+    min_speech_s: float | None = None
+    silence_s: float | None = None
+    pre_roll_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +43,7 @@ class Configure:
         prompt: Text that precedes the session.
         hotwords: Words to favour.
         max_connection_time_s: Can only shorten the session.
+        vad: How speech is found.
     """
 
     uid: str
@@ -35,6 +55,7 @@ class Configure:
     prompt: str = ""
     hotwords: str = ""
     max_connection_time_s: float | None = None
+    vad: VadWishes = field(default_factory=VadWishes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

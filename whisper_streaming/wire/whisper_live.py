@@ -13,7 +13,14 @@ from whisper_streaming.core.events import (
 )
 from whisper_streaming.core.transcript import Segment, SegmentRules, Transcript
 from whisper_streaming.errors import InvalidMessage, SessionStateError, WhisperStreamingError
-from whisper_streaming.wire.base import Audio, Command, Configure, EndOfAudio, Welcome
+from whisper_streaming.wire.base import (
+    Audio,
+    Command,
+    Configure,
+    EndOfAudio,
+    VadWishes,
+    Welcome,
+)
 from whisper_streaming.wire.pcm import PcmReader
 from whisper_streaming.wire.whisper_live_captions import CaptionWriter
 from whisper_streaming.wire.whisper_live_messages import (
@@ -21,6 +28,7 @@ from whisper_streaming.wire.whisper_live_messages import (
     SERVER_READY,
     SESSION_SUMMARY,
     Options,
+    VadParameters,
     is_end_of_audio,
     parse_options,
     peek_uid,
@@ -135,6 +143,7 @@ class WhisperLiveServerCodec:
             prompt=options.initial_prompt or "",
             hotwords=options.hotwords or "",
             max_connection_time_s=options.max_connection_time,
+            vad=_vad_wishes(options.vad_parameters),
         )
 
     def _segments(self, completed: Sequence[Segment]) -> list[str]:
@@ -167,3 +176,19 @@ class WhisperLiveServerCodec:
 
     def _message(self, fields: Mapping[str, object]) -> str:
         return json.dumps({"uid": self._uid, **fields})
+
+
+def _vad_wishes(parameters: VadParameters | None) -> VadWishes:
+    if parameters is None:
+        return VadWishes()
+    return VadWishes(
+        threshold=parameters.threshold,
+        release=parameters.neg_threshold,
+        min_speech_s=_seconds(parameters.min_speech_duration_ms),
+        silence_s=_seconds(parameters.min_silence_duration_ms),
+        pre_roll_s=_seconds(parameters.speech_pad_ms),
+    )
+
+
+def _seconds(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000

@@ -27,6 +27,18 @@ SESSION_SUMMARY: Final = "SESSION_SUMMARY"
 AudioFormat = PcmFormat
 
 
+class VadParameters(BaseModel):
+    """``vad_parameters`` of the options, named as in faster-whisper's ``VadOptions``."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+    threshold: float | None = Field(default=None, ge=0, le=1)
+    neg_threshold: float | None = Field(default=None, ge=0, le=1)
+    min_speech_duration_ms: float | None = Field(default=None, ge=0, le=10_000)
+    min_silence_duration_ms: float | None = Field(default=None, ge=100, le=10_000)
+    speech_pad_ms: float | None = Field(default=None, ge=0, le=2_000)
+
+
 class Options(BaseModel):
     """The first message of a client. Only ``uid`` is required; the server chooses the rest.
 
@@ -47,6 +59,7 @@ class Options(BaseModel):
     hotwords: str | None = Field(default=None, max_length=10_000)
     word_timestamps: bool = False
     max_connection_time: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    vad_parameters: VadParameters | None = None
     numeric_times: bool = False
     summary: bool = False
 
