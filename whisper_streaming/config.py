@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from whisper_streaming.errors import ConfigurationError
+from whisper_streaming.errors import ConfigurationError, describe_problems
 
 ENV_PREFIX: Final = "WHISPER_STREAMING__"
 
@@ -247,10 +247,7 @@ def load_config(
     try:
         return ServerConfig.model_validate(tree)
     except ValidationError as exc:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in error['loc'])}: {error['msg']}"
-            for error in exc.errors(include_url=False, include_input=False)
-        )
+        problems = describe_problems(exc.errors(include_url=False, include_input=False))
         raise ConfigurationError(f"bad settings: {problems}") from exc
 
 

@@ -29,6 +29,7 @@ program; ``public_reason`` is what a remote peer may read. Details of a backend
 failure never travel to a peer.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 
@@ -213,3 +214,17 @@ class ConnectionLost(ClientError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+def describe_problems(problems: Iterable[Mapping[str, object]]) -> str:
+    """One line that names each wrong field and what is wrong with it.
+
+    Args:
+        problems: What pydantic's ``ValidationError.errors()`` gives.
+    """
+    lines = []
+    for problem in problems:
+        place = problem["loc"]
+        assert isinstance(place, tuple)
+        lines.append(f"{'.'.join(str(part) for part in place)}: {problem['msg']}")
+    return "; ".join(lines)

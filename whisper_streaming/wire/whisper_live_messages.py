@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from whisper_streaming.errors import InvalidMessage
+from whisper_streaming.errors import InvalidMessage, describe_problems
 from whisper_streaming.wire.pcm import PcmFormat
 
 END_OF_AUDIO: Final = "END_OF_AUDIO"
@@ -79,10 +79,7 @@ def parse_options(message: str) -> Options:
     try:
         return Options.model_validate(fields)
     except ValidationError as exc:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in error['loc'])}: {error['msg']}"
-            for error in exc.errors(include_url=False, include_input=False)
-        )
+        problems = describe_problems(exc.errors(include_url=False, include_input=False))
         raise InvalidMessage(f"bad options: {problems}") from exc
 
 
