@@ -41,7 +41,13 @@ ALLOWED = {
     # programs: they may use whatever they show
     "__init__": {"version"},
     "__main__": {"cli"},
-    "cli": {"version", "server", "client", "transcribe", "model_listing", "demo", "doctor"},
+    "cli": {
+        "version", "server", "client", "transcribe", "model_listing", "demo", "doctor", "bench",
+    },
+    "bench": {
+        "backends", "vad", "engine", "server", "wire", "core", "config", "errors", "media",
+        "evaluate", "cli_flags", "version",
+    },
     "model_listing": {"backends"},
     "demo": {
         "client", "backends", "vad", "engine", "core", "config", "errors", "media",
@@ -60,6 +66,7 @@ ONLY_THROUGH = {
     "vad": {"vad", "vad.base"},
 }
 MAY_LOOK_INSIDE = {
+    "bench": {"backends.model_store"},
     "model_listing": {"backends.model_store"},
     "demo": {"backends.model_store"},
     "doctor": {"backends.model_store", "backends.faster_whisper"},
@@ -81,6 +88,7 @@ LIBRARIES = {
         "tqdm",
     },
     "demo": {"numpy", "rich"},
+    "bench": {"numpy", "rich", "ctranslate2", "matplotlib"},
     "doctor": {"ctranslate2", "faster_whisper"},
     "round_trip": {"numpy"},
 }  # fmt: skip
@@ -110,13 +118,15 @@ LATE_IMPORTS = {
     "backends": "create_backend loads the runtime of the chosen backend only",
     "vad": "create_vad loads the runtime of the chosen detector only",
     "cli": "a command loads what it needs, so that --version and listen start at once",
+    "bench.cli": "a measurement loads what it needs",
+    "bench.plot": "matplotlib is an extra, and only --plot needs it",
     "client.microphone": "pyaudio is an extra, and only a microphone needs it",
     "client.source": "pyaudio is an extra, and only a microphone needs it",
     "doctor": "has to say what is missing where anything is missing",
 }
 
 # Only these talk to the process's own streams.
-MAY_PRINT = {"cli", "demo", "doctor", "transcribe", "model_listing", "server.cli"}
+MAY_PRINT = {"cli", "bench.cli", "demo", "doctor", "transcribe", "model_listing", "server.cli"}
 MAY_PRINT_PREFIX = ("client.cli", "client.display")
 
 

@@ -28,7 +28,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 
     text = capsys.readouterr().out
     assert [c.name for c in COMMANDS] == [
-        "serve", "listen", "transcribe", "models", "demo", "doctor",
+        "serve", "listen", "transcribe", "models", "demo", "doctor", "bench",
     ]  # fmt: skip
     assert all(f"  {c.name} " in text and c.summary in text for c in COMMANDS)
 
@@ -46,7 +46,7 @@ def test_an_unknown_command_is_a_usage_error_that_names_the_others(
     assert main(["sevre"]) == 2
     assert capsys.readouterr().err == (
         "whisper-streaming: there is no command 'sevre'; "
-        "there are: serve, listen, transcribe, models, demo, doctor\n"
+        "there are: serve, listen, transcribe, models, demo, doctor, bench\n"
     )
 
 

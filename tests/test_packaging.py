@@ -71,7 +71,8 @@ def test_what_is_imported_is_required_and_what_is_required_is_imported() -> None
             else []
         )
     }
-    imported -= {*sys.stdlib_module_names, "whisper_streaming", "pyaudio"}  # pyaudio: extra [mic]
+    imported -= {*sys.stdlib_module_names, "whisper_streaming"}
+    imported -= {"pyaudio", "matplotlib"}  # the extras [mic] and [bench]
     owners = packages_distributions()
 
     used = {distribution(owners[name][0]) for name in imported}
@@ -90,6 +91,7 @@ def test_the_extras_are_there() -> None:
         "mic": ["pyaudio>=0.2.14"],
         "gpu": ["nvidia-cublas-cu12", "nvidia-cudnn-cu12>=9"],
         "whisperx": ["whisperx>=3.8"],
+        "bench": ["matplotlib>=3.8"],
     }
     assert "pytest" in lines(extras["dev"])
 

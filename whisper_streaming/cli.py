@@ -97,6 +97,12 @@ def _doctor(argv: Sequence[str]) -> int:
     return doctor(argv)
 
 
+def _bench(argv: Sequence[str]) -> int:
+    from whisper_streaming.bench.cli import main as bench
+
+    return bench(argv)
+
+
 COMMANDS: Final = (
     Command("serve", "start the server", _serve),
     Command("listen", "show live captions of the microphone, from a running server", _listen),
@@ -106,4 +112,5 @@ COMMANDS: Final = (
     Command("models", "list the models by name, and which are on this machine", _models),
     Command("demo", "stream a bundled recording through server and client, live", _demo),
     Command("doctor", "check this installation, one line each: ok or the fix", _doctor),
+    Command("bench", "measure latency, load and what this machine can do", _bench),
 )

@@ -1,0 +1,45 @@
+"""Which recordings a measurement streams."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from whisper_streaming.backends.model_store import DEMO_PATH
+from whisper_streaming.bench.recordings import TimedWord, load_recordings
+from whisper_streaming.errors import ConfigurationError
+
+
+def test_the_recording_inside_the_package_has_exact_times() -> None:
+    [recording] = load_recordings(DEMO_PATH)
+
+    assert recording.name == "demo"
+    assert recording.language == "en"
+    assert recording.duration_s == pytest.approx(39.2, abs=0.01)
+    assert len(recording.words) == 95
+    assert recording.words[0].text == "Sherlock"
+    assert recording.utterance_ends[-1] == recording.words[-1].end
+
+
+def test_recordings_are_chosen_by_name_and_those_without_times_are_left_out(
+    recordings: Path,
+) -> None:
+    assert [each.name for each in load_recordings(recordings, "en-long*")] == ["en-long-pauses"]
+    with pytest.raises(ConfigurationError, match="no recording with word times"):
+        load_recordings(recordings, "human-*")
+
+
+def test_one_without_utterances_ends_with_its_last_word(tmp_path: Path) -> None:
+    (tmp_path / "demo.flac").write_bytes((DEMO_PATH / "demo.flac").read_bytes())
+    truth = {
+        "audio": "demo.flac",
+        "text": "hello",
+        "words": [{"word": "hello", "start": 0.5, "end": 1.0}],
+    }
+    (tmp_path / "x.json").write_text(json.dumps(truth), encoding="utf-8")
+    (tmp_path / "other.json").write_text("{}", encoding="utf-8")
+
+    [recording] = load_recordings(tmp_path)
+
+    assert recording.words == (TimedWord("hello", 0.5, 1.0),)
+    assert (recording.utterance_ends, recording.language) == ((1.0,), None)

@@ -1,0 +1,127 @@
+"""``whisper-streaming bench NAME``: one measurement, its table, JSON and charts.
+
+To add one: a module with ``add_arguments`` and ``run``, a loader and a line in ``BENCHMARKS``.
+"""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Protocol
+
+from whisper_streaming.bench.plot import check_plot, draw
+from whisper_streaming.bench.report import Report
+from whisper_streaming.cli_flags import FlagParser, print_any_text
+from whisper_streaming.errors import ConfigurationError, WhisperStreamingError
+
+USAGE_ERROR: Final = 2
+INTERRUPTED: Final = 130
+
+
+class Measurement(Protocol):
+    """What a module of this folder has to offer to be a subcommand; its docstring is the help."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
+    def run(self, arguments: argparse.Namespace) -> Report: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """One word after ``bench``, and how to get at the module that measures it."""
+
+    name: str
+    summary: str
+    load: Callable[[], Measurement]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one measurement; returns the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words:
+        sys.stderr.write(_help())
+        return USAGE_ERROR
+    name, rest = words[0], words[1:]
+    if name in ("-h", "--help", "help"):
+        sys.stdout.write(_help())
+        return 0
+    benchmark = next((each for each in BENCHMARKS if each.name == name), None)
+    if benchmark is None:
+        names = ", ".join(each.name for each in BENCHMARKS)
+        sys.stderr.write(
+            f"whisper-streaming bench: there is no measurement {name!r}; there are: {names}\n"
+        )
+        return USAGE_ERROR
+    return _measure(benchmark, rest)
+
+
+def build_parser(benchmark: Benchmark) -> argparse.ArgumentParser:
+    """The parser of one measurement: its own flags and those that all share."""
+    measurement = benchmark.load()
+    parser = FlagParser(
+        prog=f"whisper-streaming bench {benchmark.name}",
+        description=measurement.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    measurement.add_arguments(parser)
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write everything that was measured"
+    )
+    output.add_argument(
+        "--plot",
+        type=Path,
+        metavar="FILE",
+        help="also draw the charts: NAME.svg or NAME.png (needs the extra [bench])",
+    )
+    return parser
+
+
+def _measure(benchmark: Benchmark, argv: Sequence[str]) -> int:
+    parser = build_parser(benchmark)
+    arguments = parser.parse_args(argv)
+    print_any_text()
+    try:
+        _check_output(arguments)
+        report = benchmark.load().run(arguments)
+        report = replace(report, command=shlex.join(["whisper-streaming", "bench",
+                                                     benchmark.name, *argv]))  # fmt: skip
+        sys.stdout.write(report.as_text() + "\n")
+        sys.stdout.flush()
+        if arguments.json is not None:
+            arguments.json.write_text(report.as_json(), encoding="utf-8")
+        if arguments.plot is not None:
+            draw(report.charts, arguments.plot)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except WhisperStreamingError as error:
+        sys.stderr.write(f"{parser.prog}: error: {error}\n")
+        return error.exit_status
+    return 0
+
+
+def _check_output(arguments: argparse.Namespace) -> None:
+    """Raises ConfigurationError for files that cannot be written, before the long run."""
+    if arguments.json is not None and not arguments.json.absolute().parent.is_dir():
+        raise ConfigurationError(f"there is no folder {arguments.json.parent} for the JSON file")
+    if arguments.plot is not None:
+        check_plot(arguments.plot)
+
+
+def _help() -> str:
+    lines = "".join(f"  {each.name:<10}{each.summary}\n" for each in BENCHMARKS)
+    return f"""usage: whisper-streaming bench MEASUREMENT [ARGUMENT ...]
+
+Measure this server on this machine. Every measurement prints a table and the machine, writes
+JSON with --json FILE and draws charts with --plot FILE.svg.
+
+measurements:
+{lines}
+"whisper-streaming bench MEASUREMENT --help" says what it measures and how. The definitions of
+all numbers are in docs/benchmarks.md.
+"""
+
+
+BENCHMARKS: Final[tuple[Benchmark, ...]] = ()

@@ -1,0 +1,84 @@
+"""Charts of a report as SVG or PNG, with matplotlib: the extra ``[bench]``."""
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from whisper_streaming.bench.report import Chart
+from whisper_streaming.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SUFFIXES: Final = (".svg", ".png")
+
+_CHART_INCHES: Final = (8.0, 4.2)
+_DOTS_PER_INCH: Final = 120
+
+
+def check_plot(path: Path) -> None:
+    """Refuse what cannot be drawn, before anything is measured for hours.
+
+    Raises:
+        ConfigurationError: If the name is no picture, the folder is missing, or matplotlib is.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise ConfigurationError(f"--plot takes NAME.svg or NAME.png, not {path}")
+    if not path.absolute().parent.is_dir():
+        raise ConfigurationError(f"there is no folder {path.parent} for the plot")
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ConfigurationError(
+            "--plot needs matplotlib, which the extra [bench] brings: from a clone, "
+            "pip install '.[bench]'"
+        )
+
+
+def draw(charts: Sequence[Chart], path: Path) -> None:
+    """Draw ``charts`` under each other into one picture.
+
+    Raises:
+        ConfigurationError: If matplotlib is missing or the name is no picture.
+    """
+    check_plot(path)
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    width, height = _CHART_INCHES
+    # Text stays text, and equal charts are equal files.
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "whisper-streaming"}):
+        figure = Figure(figsize=(width, height * len(charts)), layout="constrained")
+        for axes, chart in zip(
+            figure.subplots(len(charts), squeeze=False)[:, 0], charts, strict=True
+        ):
+            _draw(axes, chart)
+        metadata = {"Date": None} if path.suffix.lower() == ".svg" else None
+        figure.savefig(path, dpi=_DOTS_PER_INCH, metadata=metadata)
+
+
+def _draw(axes: "Axes", chart: Chart) -> None:
+    for index, series in enumerate(chart.series):
+        match chart.kind:
+            case "bar":
+                share = 0.8 / len(chart.series)
+                at = [place + index * share for place in range(len(series.points))]
+                axes.bar(at, [y for _, y in series.points], width=share, label=series.name)
+                middle = 0.4 - share / 2
+                axes.set_xticks(
+                    [place + middle for place in range(len(series.points))],
+                    [str(x) for x, _ in series.points],
+                )
+            case "step":
+                axes.step(*_xy(series.points), where="post", label=series.name)
+            case "line":
+                axes.plot(*_xy(series.points), marker="o", label=series.name)
+    if chart.limit is not None:
+        axes.axhline(chart.limit, linestyle="--", color="grey", linewidth=1)
+    axes.set(title=chart.title, xlabel=chart.x_label, ylabel=chart.y_label)
+    axes.grid(visible=True, alpha=0.3)
+    if len(chart.series) > 1:
+        axes.legend()
+
+
+def _xy(points: Sequence[tuple[float | str, float]]) -> tuple[list[float], list[float]]:
+    return [float(x) for x, _ in points], [y for _, y in points]
