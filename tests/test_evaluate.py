@@ -22,6 +22,22 @@ def test_words_are_compared_without_case_and_punctuation() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param("मैं हिन्दी बोलता हूँ।", ["मैं", "हिन्दी", "बोलता", "हूँ"], id="Hindi"),
+        pytest.param("น้ำ กับ ที่นี่", ["น้ำ", "กับ", "ที่นี่"], id="Thai"),
+        pytest.param("cafe\u0301 au lait", ["café", "au", "lait"], id="letter and mark"),
+    ],
+)
+def test_vowel_signs_and_marks_belong_to_their_word(text: str, words: list[str]) -> None:
+    assert normalised_words(text) == words
+
+
+def test_another_vowel_sign_is_another_word() -> None:
+    assert word_errors("का", "की").substitutions == 1
+
+
+@pytest.mark.parametrize(
     ("said", "heard", "counts"),
     [
         pytest.param("the cat sat", "The cat sat.", (0, 0, 0), id="equal"),
@@ -49,6 +65,21 @@ def test_matches_pair_right_words() -> None:
     assert word_errors("a b c d", "x a b y d").matches == ((0, 1), (1, 2), (3, 4))
 
 
+@pytest.mark.parametrize(
+    ("heard", "lost"),
+    [
+        pytest.param("a b c d", 0, id="nothing"),
+        pytest.param("a b", 2, id="two words"),
+        pytest.param("a d", 0, id="in the middle"),
+        pytest.param("b", 2, id="at both ends"),
+        pytest.param("a b x", 0, id="another word at the end"),
+        pytest.param("", 4, id="everything"),
+    ],
+)
+def test_what_is_missing_at_the_end_is_lost(heard: str, lost: int) -> None:
+    assert word_errors("a b c d", heard).lost_tail == lost
+
+
 def test_a_hyphenated_word_ends_as_one() -> None:
     assert spoken_words([("Twenty-one,", 1.5), ("--", 2.0)]) == [
         SpokenWord("twenty", 1.5),
@@ -66,6 +97,38 @@ def test_latency_counts_to_the_last_change_and_to_the_commit() -> None:
 
     # "the" is right from 1.0 on, "cat" was wrong until 3.0.
     assert log.latencies(words) == Latencies(commit=(1.5, 3.1, 1.5), first=(0.5, 2.1, 0.5))
+
+
+def test_words_are_complete_with_their_segment() -> None:
+    log = CaptionLog()
+    log.add(1.0, "the cat", "the cat sat", "")
+    log.add(2.0, "the cat sat", "the cat sat", "the cat")
+    words = [SpokenWord("the", 0.5), SpokenWord("cat", 0.9), SpokenWord("sat", 1.5)]
+
+    assert log.latencies(words).complete == (1.5, 1.1)
+
+
+def test_the_endpoint_latency_is_that_of_the_last_word_of_each_utterance() -> None:
+    log = CaptionLog()
+    log.add(1.0, "the cat", "the cat")
+    log.add(3.0, "the cat sat town", "the cat sat town")
+    said = [("the", 0.5), ("cat", 0.9), ("sat", 2.5), ("down", 2.9)]
+
+    # The second utterance ends with a word that is wrong.
+    latencies = log.latencies(spoken_words(said), [0.9, 2.9])
+
+    assert latencies.endpoint == pytest.approx((0.1,))
+
+
+def test_words_that_were_taken_back_or_changed_are_erased() -> None:
+    log = CaptionLog()
+    log.add(1.0, "", "the cat sat")
+    log.add(2.0, "", "The cat, sat")  # the same words
+    log.add(3.0, "", "the bat sat down")  # two are another one now
+    log.add(4.0, "the", "the")  # three are gone
+
+    assert log.erased == 5
+    assert log.final_words == ("the",)
 
 
 def test_words_that_are_wrong_in_the_end_have_no_latency() -> None:

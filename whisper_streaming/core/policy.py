@@ -38,10 +38,11 @@ def spoken_form(text: str) -> str:
     """
     if not any(map(str.isalnum, text)):
         return ""
-    return "".join(filter(_is_spoken, text)).casefold()
+    return "".join(filter(is_spoken, text)).casefold()
 
 
-def _is_spoken(character: str) -> bool:
+def is_spoken(character: str) -> bool:
+    """Whether ``character`` is part of a word: a letter, a digit or a mark on one."""
     # Vowel signs are marks in the scripts of India, Thailand and others, and no letters: without
     # them Hindi "ka", "ki", "ke" and "ko" would be one word.
     return character.isalnum() or unicodedata.category(character).startswith("M")
