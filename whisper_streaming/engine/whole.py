@@ -20,7 +20,12 @@ _SPARE_TOKENS: Final = 16
 
 
 def decode_whole(
-    backend: Backend, samples: FloatArray, speech_probs: FloatArray, options: DecodeOptions
+    backend: Backend,
+    samples: FloatArray,
+    speech_probs: FloatArray,
+    options: DecodeOptions,
+    *,
+    max_window_s: float = MAX_WINDOW_S,
 ) -> str:
     """The text of a recording, window by window, cut at its pauses.
 
@@ -29,12 +34,13 @@ def decode_whole(
         samples: float32, shape (n,), mono, 16 kHz, in [-1, 1].
         speech_probs: float32, shape (k,): a probability for each frame of ``FRAME_SAMPLES``.
         options: The same for all windows.
+        max_window_s: No window is longer; the model itself takes 30 s at most.
 
     Raises:
         DecodeError: If the backend fails.
     """
     texts = []
-    for start, end in cut_at_pauses(speech_probs):
+    for start, end in cut_at_pauses(speech_probs, max_window_s):
         request = DecodeRequest(
             samples=samples[start:end],
             start_sample=start,
