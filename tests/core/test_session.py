@@ -211,7 +211,6 @@ def test_an_endpoint_that_arrives_during_a_decode_waits() -> None:
     session = speaking()
     requested(session)
     feed(session, 0.64, speech=False)
-    feed(session, 1.28, speech=True)
     session.receive_hypothesis(hypothesis("the cat"))
 
     request = requested(session)
@@ -219,7 +218,134 @@ def test_an_endpoint_that_arrives_during_a_decode_waits() -> None:
     assert request.end < 1.64
     session.receive_hypothesis(hypothesis("the cat sat"))
     kinds = [type(event) for event in session.events_to_send()]
-    assert kinds[-3:] == [WordsCommitted, UtteranceEnded, SpeechStarted]
+    assert kinds[-2:] == [WordsCommitted, UtteranceEnded]
+
+
+def test_a_pause_is_looked_at_once_and_then_no_decode_is_left() -> None:
+    session = speaking()
+    requested(session)
+    session.receive_hypothesis(hypothesis("the cat"))
+    feed(session, 0.192, speech=False)
+    assert session.decode_to_run() is None  # the voice may still fade
+
+    feed(session, 0.032, speech=False)
+    pause = requested(session)
+    assert (pause.is_last, pause.end) == (False, pytest.approx(1.216))
+    session.receive_hypothesis(hypothesis("the cat sat"))
+    feed(session, 0.256, speech=False)
+    assert session.decode_to_run() is None
+    session.events_to_send()
+
+    feed(session, 0.032, speech=False)  # the endpoint
+    assert session.decode_to_run() is None
+    assert session.events_to_send() == [
+        WordsCommitted(1, words("sat", start=0.5)),
+        UtteranceEnded(1, pytest.approx(1.216)),
+    ]
+
+
+def test_speech_after_a_pause_is_decoded_again() -> None:
+    session = speaking()
+    requested(session)
+    session.receive_hypothesis(hypothesis("the cat"))
+    feed(session, 0.256, speech=False)
+    requested(session)
+    session.receive_hypothesis(hypothesis("the cat"))
+    feed(session, 0.064, speech=True)
+    assert session.decode_to_run() is None
+
+    feed(session, 0.256, speech=True)
+    assert not requested(session).is_last
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param(replace(ENGLISH, decodes_last_anew=True), id="the last decode is better"),
+        pytest.param(DETECT, id="the language is not known"),
+    ],
+)
+def test_a_pause_that_was_looked_at_is_decoded_again_where_that_gives_more(
+    config: SessionConfig,
+) -> None:
+    session = speaking(config)
+    requested(session)
+    session.receive_hypothesis(hypothesis("the cat"))
+    feed(session, 0.256, speech=False)
+    requested(session)
+    session.receive_hypothesis(hypothesis("the cat"))
+    feed(session, 0.256, speech=False)
+
+    request = requested(session)
+    assert request.is_last
+    assert request.end == pytest.approx(1.248)
+
+
+def test_a_failed_look_at_a_pause_is_made_up_for_at_its_end() -> None:
+    session = speaking()
+    requested(session)
+    session.receive_hypothesis(hypothesis("the cat"))
+    feed(session, 0.256, speech=False)
+    requested(session)
+    session.receive_failure()
+    assert session.decode_to_run() is None
+    feed(session, 0.256, speech=False)
+
+    assert requested(session).is_last
+
+
+def test_an_utterance_that_waits_for_its_last_decode_is_joined_by_the_next() -> None:
+    session = speaking()
+    requested(session)
+    feed(session, 0.64, speech=False)
+    feed(session, 1.28, speech=True)
+    session.receive_hypothesis(hypothesis("the cat"))
+
+    request = requested(session)
+    assert (request.is_last, request.start) == (False, 0.0)
+    assert request.end == pytest.approx(2.91, abs=0.02)
+    session.events_to_send()
+    before, after = hypothesis("the cat sat"), hypothesis("on the mat", start=1.7)
+    session.receive_hypothesis(replace(before, words=before.words + after.words))
+    assert session.events_to_send() == [
+        WordsCommitted(1, before.words),  # their speech is over
+        PartialUpdated(1, after.words),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pause_s", "window"),
+    [
+        pytest.param(3.2, WindowRules(), id="a long pause"),
+        pytest.param(0.64, WindowRules(trim_window_s=1.5), id="a short window"),
+    ],
+)
+def test_utterances_are_not_joined_beyond(pause_s: float, window: WindowRules) -> None:
+    session = speaking(replace(ENGLISH, window=window))
+    requested(session)
+    feed(session, pause_s, speech=False)
+    feed(session, 1.28, speech=True)
+    session.receive_hypothesis(hypothesis("the cat"))
+
+    request = requested(session)
+    assert request.is_last
+    assert request.end < 1.64
+
+
+def test_what_is_due_is_cut_as_late_as_it_is_asked_for() -> None:
+    session = speaking()
+    due = session.decode_due()
+    assert due is not None
+    assert due.end == pytest.approx(1.0, abs=0.04)
+    assert not session.is_last_due
+    feed(session, 0.32, speech=True)
+    feed(session, 0.512, speech=False)
+
+    assert session.is_last_due
+    request = requested(session)
+    assert request.end == pytest.approx(1.5, abs=0.04)
+    assert session.decode_due() is None
+    assert not session.is_last_due
 
 
 def test_committed_text_becomes_the_context_of_the_next_utterance() -> None:
@@ -351,8 +477,6 @@ def test_without_vad_silence_is_decoded_too() -> None:
     assert requested(session).start == 0.0
     session.receive_hypothesis(hypothesis(""))
     session.receive_eof()
-    requested(session)
-    session.receive_hypothesis(hypothesis(""))
     ended = session.events_to_send()[-1]
     assert isinstance(ended, SessionEnded)
     assert ended.account.decoded == ended.account.received
@@ -525,8 +649,10 @@ def test_lag_is_the_speech_that_waits() -> None:
 def test_pre_roll_never_reaches_into_the_utterance_before() -> None:
     rules = EndpointRules(silence_s=0.1, pre_roll_s=2.0)
     truth = Truth([(0.5, 1.0), (1.4, 1.9), (2.3, 2.8)], 4.0)
-    driver = Driver(Session(replace(ENGLISH, endpoint=rules)), truth)
-    driver.feed(samples_of(4.0))
+    driver = Driver(Session(replace(ENGLISH, endpoint=rules, decodes_last_anew=True)), truth)
+    while not driver.at_end:
+        driver.feed(FRAME)
+        driver.answer()
     driver.finish()
 
     lasts = [request for request in driver.requests if request.is_last]

@@ -16,7 +16,7 @@ from whisper_streaming.core.events import (
     UtteranceEnded,
     WordsCommitted,
 )
-from whisper_streaming.core.hypothesis import WindowRules
+from whisper_streaming.core.hypothesis import DecodeOptions, WindowRules
 from whisper_streaming.core.session import Session, SessionConfig
 
 RULES = st.sampled_from(
@@ -37,6 +37,7 @@ def truths(draw: st.DrawFn) -> Truth:
     return Truth(spans, clock + draw(st.sampled_from([0.0, 0.01, 0.3, 3.0])))
 
 
+options = st.sampled_from([DecodeOptions(language="en"), DecodeOptions(language=None)])
 chunks = st.lists(st.sampled_from([1, 511, 512, 1600, 8000, 40_000]), min_size=1, max_size=8)
 delays = st.lists(st.integers(0, 6), min_size=1, max_size=8)
 
@@ -58,11 +59,16 @@ def play(
 
 
 @settings(deadline=None, max_examples=200)
-@given(truths(), chunks, delays, RULES, st.booleans())
+@given(truths(), chunks, delays, RULES, st.booleans(), options)
 def test_every_word_is_committed_once_and_in_order(
-    truth: Truth, sizes: list[int], waits: list[int], rules: WindowRules, use_vad: bool
+    truth: Truth,
+    sizes: list[int],
+    waits: list[int],
+    rules: WindowRules,
+    use_vad: bool,
+    options: DecodeOptions,
 ) -> None:
-    config = SessionConfig(window=rules, withhold_silence=use_vad)
+    config = SessionConfig(options=options, window=rules, withhold_silence=use_vad)
     driver = Driver(Session(config), truth)
     play(driver, sizes, waits)
     driver.finish()
@@ -76,16 +82,18 @@ def test_every_word_is_committed_once_and_in_order(
 
 
 @settings(deadline=None, max_examples=200)
-@given(truths(), chunks, delays, RULES, st.booleans(), st.lists(st.booleans(), min_size=1))
+@given(truths(), chunks, delays, RULES, st.booleans(), options, st.lists(st.booleans(), min_size=1))
 def test_failures_lose_nothing_silently(
     truth: Truth,
     sizes: list[int],
     waits: list[int],
     rules: WindowRules,
     use_vad: bool,
+    options: DecodeOptions,
     outcomes: list[bool],
 ) -> None:
-    driver = Driver(Session(SessionConfig(window=rules, withhold_silence=use_vad)), truth)
+    config = SessionConfig(options=options, window=rules, withhold_silence=use_vad)
+    driver = Driver(Session(config), truth)
     play(driver, sizes, waits, outcomes)
     driver.finish()
 

@@ -339,3 +339,94 @@ async def test_counts_batches_and_measures_time_by_its_clock() -> None:
     assert stats.queue_wait_p50_s == 2.0
     assert stats.queue_wait_p95_s == 2.5
     assert (stats.waiting, stats.running) == (0, 0)
+
+
+class ChangingJob:
+    """A job whose request changes while it waits; the test says how."""
+
+    def __init__(self, name: str, *, is_last: bool = False) -> None:
+        self.name: str | None = name
+        self.is_last = is_last
+        self.taken = 0
+
+    def peek(self) -> DecodeRequest | None:
+        return None if self.name is None else request_named(self.name, is_last=self.is_last)
+
+    def take(self) -> DecodeRequest:
+        self.taken += 1
+        request = self.peek()
+        assert request is not None
+        return request
+
+
+async def test_a_request_is_cut_when_its_batch_starts() -> None:
+    backend = GatedBackend()
+    async with running(backend) as (scheduler, callers):
+        await busy(backend, scheduler, callers)
+        job = ChangingJob("old")
+        answer = callers.create_task(scheduler.decode(job))
+        await until_waiting(scheduler, 1)
+        assert job.taken == 0
+        job.name = "new"
+        backend.open()
+
+        assert await answer == hypothesis_of("new")
+        assert job.taken == 1
+    assert backend.batches == [["busy"], ["new"]]
+
+
+async def test_a_job_that_becomes_last_while_it_waits_goes_first() -> None:
+    backend = GatedBackend(max_batch=1)
+    async with running(backend) as (scheduler, callers):
+        await busy(backend, scheduler, callers)
+        first, second = ChangingJob("first"), ChangingJob("second")
+        callers.create_task(scheduler.decode(first))
+        callers.create_task(scheduler.decode(second))
+        await until_waiting(scheduler, 2)
+        second.is_last = True
+
+    assert backend.batches == [["busy"], ["second"], ["first"]]
+
+
+async def test_a_job_that_nobody_needs_any_more_costs_no_decode() -> None:
+    backend = GatedBackend()
+    async with running(backend) as (scheduler, callers):
+        await busy(backend, scheduler, callers)
+        needless = ChangingJob("needless")
+        answer = callers.create_task(scheduler.decode(needless))
+        other = callers.create_task(scheduler.decode(request_named("other")))
+        await until_waiting(scheduler, 2)
+        needless.name = None
+        backend.open()
+
+        assert await answer is None
+        assert await other == hypothesis_of("other")
+    assert needless.taken == 0
+    assert backend.batches == [["busy"], ["other"]]
+
+
+async def test_a_retry_decodes_the_request_that_failed_and_not_a_newer_one() -> None:
+    backend = GatedBackend(fails=failing("old"))
+    backend.open()
+    async with running(backend) as (scheduler, callers):
+        job = ChangingJob("old")
+
+        async def renew() -> None:
+            await backend.begun()
+            job.name = "new"
+
+        callers.create_task(renew())
+        with pytest.raises(DecodeError):
+            await scheduler.decode(job)
+    assert backend.batches == [["old"], ["old"]]
+    assert job.taken == 1
+
+
+async def test_a_job_is_taken_before_it_fails() -> None:
+    """Its session counts on it: it reports the audio as lost, or asks again."""
+    job = ChangingJob("late")
+    scheduler = Scheduler(GatedBackend())
+
+    with pytest.raises(DecodeError, match="closed"):
+        await scheduler.decode(job)
+    assert job.taken == 1

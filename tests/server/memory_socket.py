@@ -6,6 +6,7 @@ from websockets.exceptions import ConnectionClosedError
 
 from whisper_streaming.backends.base import Backend
 from whisper_streaming.core.hypothesis import DecodeRequest, Hypothesis
+from whisper_streaming.engine.base import DecodeJob
 from whisper_streaming.errors import WhisperStreamingError
 
 
@@ -61,7 +62,8 @@ class DirectDecoder:
         self._backend = backend
         self._takes_s = takes_s
 
-    async def decode(self, request: DecodeRequest) -> Hypothesis:
+    async def decode(self, job: DecodeJob) -> Hypothesis:
+        request = job.take()
         self.requests.append(request)
         await asyncio.sleep(self._takes_s)
         if self.error is not None:

@@ -26,7 +26,8 @@ class AudioBuffer:
     """The retained part of a stream, addressed by the stream's sample clock.
 
     Sample ``n`` of the stream keeps its number for ever; ``drop_before`` forgets the oldest.
-    Appending is amortised O(1): the storage grows by doubling and is compacted in place.
+    Appending is amortised O(1): the storage grows by doubling. Written samples are never
+    overwritten, so that what was read stays as it was.
     """
 
     def __init__(self) -> None:
@@ -55,7 +56,7 @@ class AudioBuffer:
         self._length += count
 
     def read(self, start_sample: int, end_sample: int) -> FloatArray:
-        """A copy of the samples in [``start_sample``, ``end_sample``).
+        """The samples in [``start_sample``, ``end_sample``), read-only and not copied.
 
         Raises:
             IndexError: If a part of the range is not retained.
@@ -66,7 +67,9 @@ class AudioBuffer:
                 f"[{self._start_sample}, {self.end_sample})"
             )
         begin = self._offset + start_sample - self._start_sample
-        return self._storage[begin : begin + end_sample - start_sample].copy()
+        samples = self._storage[begin : begin + end_sample - start_sample]
+        samples.flags.writeable = False
+        return samples
 
     def drop_before(self, sample: int) -> None:
         """Forget what lies before clock position ``sample``."""

@@ -41,6 +41,15 @@ class UtteranceFinder:
             heard = self._endpointer.heard_sample
         return max(self._free_from, heard - self._pre_roll)
 
+    @property
+    def quiet_from(self) -> int | None:
+        """While open speech pauses, and long enough to be heard out: where that audio ends."""
+        quiet = self._endpointer.speech_end
+        if not self.withholds_silence or quiet is None:
+            return None
+        quiet += self._post_roll
+        return quiet if self._endpointer.heard_sample >= quiet else None
+
     def receive(self, speech_probs: Iterable[float]) -> None:
         """Judge the next frames."""
         self._boundaries.extend(self._endpointer.receive(speech_probs))
@@ -51,7 +60,9 @@ class UtteranceFinder:
         if start is not None:
             self._boundaries.append(Boundary(BoundaryKind.START, start, received))
         if start is not None or self._endpointer.in_speech or not self.withholds_silence:
-            self._boundaries.append(Boundary(BoundaryKind.END, received, received))
+            speech_end = self._endpointer.speech_end
+            end = received if speech_end is None else speech_end
+            self._boundaries.append(Boundary(BoundaryKind.END, end, received))
         self._endpointer.reset()
 
     def next_start(self, received: int) -> tuple[int, int] | None:
@@ -77,6 +88,23 @@ class UtteranceFinder:
         if not self.withholds_silence:
             return end.detected_sample
         return min(end.sample + self._post_roll, end.detected_sample)
+
+    def join_next(self, latest_start: int, latest_detection: int) -> bool:
+        """Forget the start of the next utterance, so that the one before it goes on.
+
+        Args:
+            latest_start: An utterance that starts later is left alone.
+            latest_detection: One that is known only later than this sample is left alone too.
+
+        Returns:
+            Whether there was such an utterance.
+        """
+        if not self.withholds_silence or not self._boundaries:
+            return False
+        start = self._boundaries[0]
+        if start.sample > latest_start or start.detected_sample > latest_detection:
+            return False
+        return self._next(BoundaryKind.START) is not None
 
     def close(self, end: int) -> None:
         """The open utterance took the audio before ``end``."""

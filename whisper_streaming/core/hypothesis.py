@@ -92,6 +92,13 @@ class DecodeRequest:
     is_last: bool = False
     max_new_tokens: int = 128
 
+    def peek(self) -> "DecodeRequest":
+        """A request is a decode job that is cut already (see ``engine.base.DecodeJob``)."""
+        return self
+
+    def take(self) -> "DecodeRequest":
+        return self
+
     @property
     def end_sample(self) -> int:
         return self.start_sample + len(self.samples)

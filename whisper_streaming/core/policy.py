@@ -20,12 +20,14 @@ class CommitPolicy(Protocol):
         """How many earlier hypotheses the policy wants to see."""
         ...
 
-    def safe_words(self, earlier: Sequence[Words], newest: Hypothesis) -> int:
+    def safe_words(self, earlier: Sequence[Words], newest: Hypothesis, *, audio_end: float) -> int:
         """Count the leading words of ``newest`` that may be committed.
 
         Args:
             earlier: Uncommitted words of up to ``history`` hypotheses before, oldest first.
             newest: The hypothesis to commit from.
+            audio_end: Where the audio of ``newest`` ends, seconds on the session's clock. More of
+                a word that reaches up to here may still come.
         """
         ...
 
@@ -80,7 +82,7 @@ class LocalAgreement:
     def history(self) -> int:
         return self.agreement - 1
 
-    def safe_words(self, earlier: Sequence[Words], newest: Hypothesis) -> int:
+    def safe_words(self, earlier: Sequence[Words], newest: Hypothesis, *, audio_end: float) -> int:
         if len(earlier) < self.history:
             return 0
         return min(local_agreement(words, newest.words) for words in earlier)

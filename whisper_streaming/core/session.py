@@ -51,6 +51,8 @@ _TOKENS_PER_SECOND = 12
 _SPARE_TOKENS = 10
 _PROMPT_CHARACTERS = 400
 _FAILURES_TO_GIVE_UP = 3
+# Longer pauses are not worth a place in a window.
+_LONGEST_JOINED_PAUSE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class SessionConfig:
         policy: When words become final.
         endpoint: When an utterance starts and ends.
         min_chunk_s: New audio that is worth another decode of an open utterance.
+        decodes_last_anew: Whether the last decode of an utterance is a better one than those
+            before it, and so is worth its time even if nothing new was said.
         withhold_silence: Whether audio without speech is kept from decoding (``use_vad``).
         prompt: Text that precedes the session, given as context.
         context_s: Silence after which earlier text is no context any more.
@@ -75,11 +79,24 @@ class SessionConfig:
     policy: CommitPolicy = field(default_factory=LocalAgreement)
     endpoint: EndpointRules = field(default_factory=EndpointRules)
     min_chunk_s: float = 0.3
+    decodes_last_anew: bool = False
     withhold_silence: bool = True
     prompt: str = ""
     context_s: float = 5.0
     language_min_speech_s: float = 2.0
     language_min_probability: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Audio from the window start of ``utterance`` to ``end``, a sample."""
+
+    utterance: Utterance
+    end: int
+
+    @property
+    def is_last(self) -> bool:
+        return self.end == self.utterance.end
 
 
 class _Input(Enum):
@@ -149,13 +166,15 @@ class Session:
         """
         request, utterance = self._take_request()
         self._failures = 0
+        utterance.decoded_until = request.end_sample
         self._ledger.book_decoded(request.start_sample, request.end_sample)
         words = _spoken_words(request, hypothesis)
         hypothesis = replace(hypothesis, words=words)
         language_known = self._decide_language(request, hypothesis)
         if self._was_misled(request, hypothesis):
             self._context = self._config.prompt
-            utterance.requested_until = request.start_sample  # ask for the same audio again
+            # Ask for the same audio again.
+            utterance.requested_until = utterance.decoded_until = request.start_sample
         elif request.is_last:
             self._emit_committed(utterance.commit_all(words))
             self._end_utterance(utterance)
@@ -165,7 +184,8 @@ class Session:
             self._move_window(utterance, utterance.restart_after(heard))
             self._emit_partial(utterance)
         elif language_known:
-            self._emit_committed(utterance.commit_agreed(hypothesis, self._config.policy))
+            safe = utterance.commit_agreed(hypothesis, self._config.policy, request.end)
+            self._emit_committed(safe)
             self._move_window(utterance, utterance.trim(request.end_sample, self._config.window))
             self._emit_partial(utterance)
             self._end_at_decoder_pause(request, utterance)
@@ -206,21 +226,27 @@ class Session:
 
     # -- what goes out
 
+    def decode_due(self) -> DecodeRequest | None:
+        """The request that :meth:`decode_to_run` would start now, or None. Changes nothing."""
+        window = self._window_due()
+        return None if window is None else self._request(window)
+
     def decode_to_run(self) -> DecodeRequest | None:
-        """The next request; None while one is in flight or nothing is worth decoding."""
-        utterance = self._utterance
-        if utterance is None or self._in_flight is not None or self.is_over:
-            return None
-        longest = utterance.window_start + samples_of(self._config.window.max_window_s)
-        available = self._audio.end_sample if utterance.end is None else utterance.end
-        end = min(available, longest)
-        is_last = end == utterance.end
-        new_audio = end - utterance.requested_until
-        if not (is_last or end == longest or new_audio >= samples_of(self._config.min_chunk_s)):
-            return None
-        utterance.requested_until = end
-        self._in_flight = self._request(utterance, end, is_last=is_last)
-        return self._in_flight
+        """The next request; None while one is in flight or nothing is worth decoding.
+
+        Between two requests everything that came in counts, so the longer a caller with other
+        work waits to ask, the more audio each request covers.
+        """
+        request = self.decode_due()
+        if request is not None:
+            self._in_flight = request
+        return request
+
+    @property
+    def is_last_due(self) -> bool:
+        """Whether the next request ends its utterance, so that a person waits for it."""
+        window = self._window_due()
+        return window is not None and window.is_last
 
     def events_to_send(self) -> list[Event]:
         """Drain what happened since the last call."""
@@ -248,18 +274,46 @@ class Session:
 
     def _advance(self) -> None:
         """Apply the boundaries that are due. They wait while a request is in flight."""
-        if self._in_flight is not None or self.is_over:
-            return
-        if self._utterance is None:
-            self._utterance = self._next_utterance()
-        utterance = self._utterance
-        if utterance is None:
-            if self._input is _Input.ENDED:
-                self._input = _Input.OVER
-                self._events.append(SessionEnded(self._ledger.close(self._audio.end_sample)))
-        elif utterance.end is None and (end := self._finder.next_end()) is not None:
-            # The last window may not be shorter than one that words were heard in.
-            utterance.end = max(end, utterance.requested_until)
+        while self._in_flight is None and not self.is_over:
+            if self._utterance is None:
+                self._utterance = self._next_utterance()
+            utterance = self._utterance
+            if utterance is None:
+                if self._input is _Input.ENDED:
+                    self._input = _Input.OVER
+                    self._events.append(SessionEnded(self._ledger.close(self._audio.end_sample)))
+                return
+            if utterance.end is None and (end := self._finder.next_end()) is not None:
+                # The last window may not be shorter than one that words were heard in.
+                utterance.end = max(end, utterance.requested_until)
+            if utterance.end is None:
+                return
+            if self._is_heard_out(utterance):
+                self._emit_committed(utterance.commit_all(utterance.tail))
+                self._end_utterance(utterance)
+            elif not self._goes_on(utterance, utterance.end):
+                return
+
+    def _is_heard_out(self, utterance: Utterance) -> bool:
+        """Whether the newest window was the last one already, so that its words can be kept."""
+        is_language_known = self._options.language is not None
+        return (
+            not self._config.decodes_last_anew
+            and is_language_known
+            and utterance.decoded_until == utterance.end
+        )
+
+    def _goes_on(self, utterance: Utterance, end: int) -> bool:
+        """Join an utterance that waits for its last decode with the next one, if there is one.
+
+        A decoder that is slow or has much to do hears both in one window. Otherwise somebody who
+        speaks single words could get ahead of it without end.
+        """
+        room = utterance.window_start + samples_of(self._config.window.trim_window_s)
+        if not self._finder.join_next(end + samples_of(_LONGEST_JOINED_PAUSE_S), room):
+            return False
+        utterance.go_on()
+        return True
 
     def _next_utterance(self) -> Utterance | None:
         """Open the next utterance, if there is one; else forget the silence."""
@@ -301,7 +355,30 @@ class Session:
 
     # -- decoding
 
-    def _request(self, utterance: Utterance, end: int, *, is_last: bool) -> DecodeRequest:
+    def _window_due(self) -> _Window | None:
+        """The window that is worth decoding now, if there is one and none is in flight."""
+        utterance = self._utterance
+        if utterance is None or self._in_flight is not None or self.is_over:
+            return None
+        start = utterance.window_start
+        longest = start + samples_of(self._config.window.max_window_s)
+        available = self._audio.end_sample if utterance.end is None else utterance.end
+        window = _Window(utterance, min(available, longest))
+        if window.is_last or window.end == longest or self._is_worth_a_decode(window):
+            return window
+        return None
+
+    def _is_worth_a_decode(self, window: _Window) -> bool:
+        """Whether an open utterance has enough new audio, or a pause to look at once."""
+        asked_until = window.utterance.requested_until
+        quiet_from = self._finder.quiet_from
+        if quiet_from is not None and quiet_from <= window.end:
+            # Nothing is said now: one look at all that was, and none at the silence.
+            return asked_until < quiet_from
+        return window.end - asked_until >= samples_of(self._config.min_chunk_s)
+
+    def _request(self, window: _Window) -> DecodeRequest:
+        utterance, end = window.utterance, window.end
         start = utterance.window_start
         committed_until = utterance.prefix[-1].end if utterance.prefix else start / SAMPLE_RATE
         new_s = max(0.0, end / SAMPLE_RATE - committed_until)
@@ -311,7 +388,7 @@ class Session:
             options=self._options,
             prefix=utterance.prefix,
             prompt=self._context,
-            is_last=is_last,
+            is_last=window.is_last,
             max_new_tokens=round(new_s * _TOKENS_PER_SECOND) + _SPARE_TOKENS,
         )
 
@@ -322,6 +399,7 @@ class Session:
         request, self._in_flight = self._in_flight, None
         if request is None or self._utterance is None:
             raise SessionStateError("an answer without a request")
+        self._utterance.requested_until = request.end_sample
         return request, self._utterance
 
     def _decide_language(self, request: DecodeRequest, hypothesis: Hypothesis) -> bool:

@@ -1,7 +1,9 @@
 """The open utterance of a session: its window, its committed words and its tail."""
 
+import math
 from collections import deque
 from dataclasses import replace
+from itertools import takewhile
 
 from whisper_streaming.core.audio import samples_of, seconds
 from whisper_streaming.core.hypothesis import Hypothesis, WindowRules, Word, Words
@@ -24,7 +26,8 @@ class Utterance:
         utterance_id: Number within the session.
         window_start: First sample of the next window.
         end: Where the utterance ends; None while it goes on.
-        requested_until: Audio before this sample is in a window that was asked for.
+        requested_until: Audio before this sample is in a window that was answered, or failed.
+        decoded_until: Where the newest window that was answered ends.
         prefix: Committed words inside the window.
         tail: Uncommitted words of the newest hypothesis.
     """
@@ -36,16 +39,27 @@ class Utterance:
         self.window_start = window_start
         self.end: int | None = None
         self.requested_until = speech_start
+        self.decoded_until = window_start
         self.prefix: Words = ()
         self.tail: Words = ()
         self._history: deque[Words] = deque(maxlen=history)
+        self._settled_until = -math.inf  # speech before this second is over
         # The first word would start with the window otherwise: attention puts silence into it.
         self._last_word_end = seconds(speech_start)
 
-    def commit_agreed(self, hypothesis: Hypothesis, policy: CommitPolicy) -> Words:
-        """Commit what the policy calls safe; the rest becomes the tail."""
-        count = policy.safe_words(tuple(self._history), hypothesis)
-        return self._commit(hypothesis.words, count)
+    def commit_agreed(
+        self, hypothesis: Hypothesis, policy: CommitPolicy, audio_end: float
+    ) -> Words:
+        """Commit what the policy calls safe; the rest becomes the tail.
+
+        Args:
+            hypothesis: What was heard in the newest window.
+            policy: Of the session.
+            audio_end: Where that window ends, seconds on the session's clock.
+        """
+        count = policy.safe_words(tuple(self._history), hypothesis, audio_end=audio_end)
+        settled = takewhile(lambda word: word.end <= self._settled_until, hypothesis.words)
+        return self._commit(hypothesis.words, max(count, sum(1 for _ in settled)))
 
     def commit_full(self, hypothesis: Hypothesis, window_end_s: float) -> Words:
         """Commit all but the words at the very end of a window that cannot grow."""
@@ -56,6 +70,15 @@ class Utterance:
     def commit_all(self, words: Words) -> Words:
         """Commit ``words``: the utterance is over."""
         return self._commit(words, len(words))
+
+    def go_on(self) -> None:
+        """Take the known end back: speech goes on behind a pause in the same window.
+
+        What was said before the pause is final as soon as it is heard.
+        """
+        assert self.end is not None
+        self._settled_until = seconds(self.end)
+        self.end = None
 
     def hold(self, words: Words) -> None:
         """Show ``words`` without committing any (the language is not decided)."""

@@ -1,21 +1,24 @@
 """Batches the requests of all sessions and runs them on the backend's workers.
 
 There is no batching window: an idle worker starts in the same turn of the event loop, and what
-arrives while all workers are busy forms the next batch. The scheduler lives in one event loop and
-has no tasks of its own: requests and returning workers push it on, so it has no locks either.
+arrives while all workers are busy forms the next batch. A request is cut when its batch forms, so
+that under load the sessions are updated less often but never with old audio: first the time
+between two partial results grows, then partial results are left out; last ones go first. The
+scheduler lives in one event loop and has no tasks of its own: jobs and returning workers push it
+on, so it has no locks either.
 """
 
 import asyncio
-import bisect
 import logging
 import math
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 
 from whisper_streaming.backends.base import Backend
 from whisper_streaming.core.hypothesis import DecodeRequest, Hypothesis
+from whisper_streaming.engine.base import DecodeJob
 from whisper_streaming.engine.scheduler_stats import QueueWaits, SchedulerStats
 from whisper_streaming.engine.worker import Worker
 from whisper_streaming.errors import DecodeError, DecodeTimeout
@@ -40,19 +43,37 @@ class SchedulerConfig:
 
 @dataclass(slots=True, eq=False)
 class _Pending:
-    """A request and who waits for it."""
+    """A job and who waits for it. ``request`` is there once it was taken."""
 
-    request: DecodeRequest
-    key: Hashable
+    job: DecodeJob
     arrival: int
     arrived_at: float
-    answer: asyncio.Future[Hypothesis]
+    answer: asyncio.Future[Hypothesis | None]
+    request: DecodeRequest | None = None
     is_retry: bool = False
 
     @property
     def urgency(self) -> tuple[bool, int]:
         """Sorts the most urgent first: a person waits for last requests."""
-        return (not self.request.is_last, self.arrival)
+        return (not self.job.is_last, self.arrival)
+
+    def peek(self) -> DecodeRequest | None:
+        """The request as it is, or would be now; see :class:`DecodeJob`."""
+        return self.request or self.job.peek()
+
+    def take(self) -> DecodeRequest:
+        """The request; a retry is the same one again."""
+        if self.request is None:
+            self.request = self.job.take()
+        return self.request
+
+    def reject(self, error: DecodeError | DecodeTimeout) -> None:
+        """Answer with ``error``; a job that nobody needs any more did not fail."""
+        if self.peek() is None:
+            self.answer.set_result(None)
+        else:
+            self.take()
+            self.answer.set_exception(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +130,7 @@ class Scheduler:
         self._backend = backend
         self._config = config or SchedulerConfig()
         self._clock = clock
-        # Bounded by the sessions: each has at most one request outstanding.
+        # Bounded by the sessions: each has at most one job outstanding.
         self._waiting: list[_Pending] = []
         self._fleet = _Fleet()
         self._stats = SchedulerStats()
@@ -149,21 +170,28 @@ class Scheduler:
             queue_wait_p95_s=self._waits.percentile(95),
         )
 
-    async def decode(self, request: DecodeRequest) -> Hypothesis:
-        """Decode ``request``, in a batch with whatever fits and waits.
+    async def decode(self, job: DecodeJob) -> Hypothesis | None:
+        """Decode ``job`` when its turn comes, in a batch with whatever fits and waits.
 
         Cancelling it before its batch starts drops it; after that the result is discarded.
 
+        Returns:
+            The hypothesis, or None if the job was not needed any more when its turn came.
+
         Raises:
-            DecodeError: After the retry, or when the scheduler is closed.
-            DecodeTimeout: If the backend did not answer in time, or all its workers hang.
+            DecodeError: After the retry, or when the scheduler is closed. The job was taken.
+            DecodeTimeout: If the backend did not answer in time, or all its workers hang. The job
+                was taken.
         """
+        self._arrivals += 1
+        answer = asyncio.get_running_loop().create_future()
+        pending = _Pending(job, self._arrivals, self._clock(), answer)
         if not self._is_open:
-            raise DecodeError("the scheduler is closed")
-        if self._fleet.all_lost:
-            raise self._timeout("all workers hang")
-        pending = self._pending(request)
-        self._enqueue(pending)
+            pending.reject(DecodeError("the scheduler is closed"))
+        elif self._fleet.all_lost:
+            self._time_out([pending], "all workers hang")
+        else:
+            self._enqueue(pending)
         try:
             return await pending.answer
         finally:
@@ -192,22 +220,10 @@ class Scheduler:
         except TimeoutError:
             logger.error("closed while %d decodes still hang", len(self._fleet.runs))
 
-    # -- from requests to batches ---------------------------------------------------------
-
-    def _pending(self, request: DecodeRequest) -> _Pending:
-        try:
-            key = self._backend.batch_key(request)
-        except DecodeError:
-            raise
-        except Exception as exc:
-            logger.exception("the backend cannot place a request of %.2f s", request.duration_s)
-            raise DecodeError("the request cannot be decoded") from exc
-        self._arrivals += 1
-        answer = asyncio.get_running_loop().create_future()
-        return _Pending(request, key, self._arrivals, self._clock(), answer)
+    # -- from jobs to batches -------------------------------------------------------------
 
     def _enqueue(self, pending: _Pending) -> None:
-        bisect.insort(self._waiting, pending, key=lambda each: each.urgency)
+        self._waiting.append(pending)
         # Not at once but in this turn of the loop: what other sessions ask for in the same turn
         # joins the batch without anybody having waited.
         asyncio.get_running_loop().call_soon(self._start_batches)
@@ -219,20 +235,49 @@ class Scheduler:
                 self._start(self._fleet.idle.pop(), batch)
 
     def _take_batch(self) -> list[_Pending]:
-        """Remove the most urgent request and those that may go with it from the queue."""
-        # Cancelled in this very turn: their callers did not get to run and remove them.
-        self._waiting = [each for each in self._waiting if not each.answer.done()]
-        if not self._waiting:
-            return []
-        first = self._waiting[0]
-        matching = [first]
-        if not first.is_retry:
-            matching = [e for e in self._waiting if e.key == first.key and not e.is_retry]
+        """Remove the most urgent job and those that may go with it from the queue."""
+        idle, largest = len(self._fleet.idle), self._backend.info.max_batch
+        matching: list[_Pending] = []
+        for pending, key in self._placed():
+            if not matching:
+                first_key = key
+            # A request that failed is tried alone.
+            elif key != first_key or pending.is_retry or matching[0].is_retry:
+                continue
+            matching.append(pending)
+            if len(matching) == idle * largest:
+                break
         # Idle workers share what waits: two short batches side by side end before a long one.
-        size = min(math.ceil(len(matching) / len(self._fleet.idle)), self._backend.info.max_batch)
-        batch = matching[:size]
-        self._waiting = [each for each in self._waiting if each not in batch]
+        batch = matching[: min(math.ceil(len(matching) / idle), largest)]
+        self._waiting = [
+            each for each in self._waiting if each not in batch and not each.answer.done()
+        ]
         return batch
+
+    def _placed(self) -> Iterator[tuple[_Pending, Hashable]]:
+        """What waits and its batch keys, the most urgent first."""
+        for pending in sorted(self._waiting, key=lambda each: each.urgency):
+            # Those cancelled in this very turn are done: their callers did not get to run.
+            if not pending.answer.done():
+                key = self._key(pending)
+                if not pending.answer.done():
+                    yield pending, key
+
+    def _key(self, pending: _Pending) -> Hashable:
+        """What its batch must have in common; a job that cannot be decoded is answered instead."""
+        request = pending.peek()
+        if request is None:
+            pending.answer.set_result(None)
+            return None
+        try:
+            return self._backend.batch_key(request)
+        except Exception as exc:
+            if not isinstance(exc, DecodeError):
+                logger.exception("the backend cannot place a request of %.2f s", request.duration_s)
+            error = DecodeError("the request cannot be decoded")
+            error.__cause__ = exc
+            pending.reject(error)
+            return None
 
     # -- a batch in a worker --------------------------------------------------------------
 
@@ -242,7 +287,7 @@ class Scheduler:
         for pending in batch:
             if not pending.is_retry:
                 self._waits.add(now - pending.arrived_at)
-        requests = [pending.request for pending in batch]
+        requests = [pending.take() for pending in batch]
 
         def job() -> Callable[[], None]:
             outcome = _call(self._backend, requests, self._clock)
@@ -284,9 +329,8 @@ class Scheduler:
                 continue
             if pending.is_retry:
                 self._stats = replace(self._stats, failures=self._stats.failures + 1)
-                failure = DecodeError(
-                    f"a window of {pending.request.duration_s:.2f} s failed twice"
-                )
+                duration_s = pending.take().duration_s
+                failure = DecodeError(f"a window of {duration_s:.2f} s failed twice")
                 failure.__cause__ = error
                 pending.answer.set_exception(failure)
             else:
@@ -311,11 +355,8 @@ class Scheduler:
     def _time_out(self, batch: Sequence[_Pending], reason: str) -> None:
         for pending in batch:
             if not pending.answer.done():
-                pending.answer.set_exception(self._timeout(reason))
-
-    def _timeout(self, reason: str) -> DecodeTimeout:
-        self._stats = replace(self._stats, timeouts=self._stats.timeouts + 1)
-        return DecodeTimeout(reason)
+                self._stats = replace(self._stats, timeouts=self._stats.timeouts + 1)
+                pending.reject(DecodeTimeout(reason))
 
     def _count(self, size: int, took_s: float) -> None:
         stats = self._stats

@@ -24,6 +24,7 @@ from whisper_streaming.errors import (
     MessageTooLarge,
     ProtocolError,
     SessionOverrun,
+    SessionStateError,
     SlowConsumer,
     WhisperStreamingError,
 )
@@ -103,6 +104,7 @@ class LiveSession:
         self._socket = socket
         self._codec = codec
         self._session = session
+        self._job = _Job(session)
         self._vad = vad
         self._decoder = decoder
         self._limits = limits
@@ -201,6 +203,8 @@ class LiveSession:
             return
         self.stats.receive(len(samples), asyncio.get_running_loop().time())
         self._session.receive_audio(samples, speech_probs)
+        # Here too, because the decode task may wait for its turn just now.
+        self._publish(self._session.events_to_send())
         self._work.arrived.set()
 
     async def _wait_for_room(self) -> None:
@@ -230,10 +234,9 @@ class LiveSession:
 
     async def _decode_all(self) -> None:
         while True:
-            request = self._session.decode_to_run()
             self._publish(self._session.events_to_send())
-            if request is not None:
-                await self._decode_one(request)
+            if self._job.peek() is not None:
+                await self._decode_one()
                 self._work.done.set()
             elif self._session.is_over:
                 return
@@ -241,17 +244,17 @@ class LiveSession:
                 await self._work.arrived.wait()
                 self._work.arrived.clear()
 
-    async def _decode_one(self, request: DecodeRequest) -> None:
-        self._log.debug("~ decode %.2f s at %.2f s", request.duration_s, request.start)
+    async def _decode_one(self) -> None:
         try:
-            hypothesis = await self._decoder.decode(request)
+            hypothesis = await self._decoder.decode(self._job)
         except (DecodeError, DecodeTimeout) as error:
-            self._log.warning("a window of %.2f s is lost: %s", request.duration_s, error)
+            self._log.warning("a window is lost: %s", error)
             self.stats.fail()
             self._session.receive_failure()
         else:
-            self._session.receive_hypothesis(hypothesis)
-            self.stats.decode(hypothesis, self._session.lag_s)
+            if hypothesis is not None:
+                self._session.receive_hypothesis(hypothesis)
+                self.stats.decode(hypothesis, self._session.lag_s)
 
     def _give_up(self) -> None:
         """Report what was not decoded in time as lost."""
@@ -277,6 +280,26 @@ class LiveSession:
             for message in self._codec.encode(events):
                 self._log.debug("> %s", message)
                 await send(self._socket, message, self._limits.send_timeout_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """The next decode of a session, as a decoder asks for it."""
+
+    session: Session
+
+    @property
+    def is_last(self) -> bool:
+        return self.session.is_last_due
+
+    def peek(self) -> DecodeRequest | None:
+        return self.session.decode_due()
+
+    def take(self) -> DecodeRequest:
+        request = self.session.decode_to_run()
+        if request is None:
+            raise SessionStateError("a decode was taken that the session does not want")
+        return request
 
 
 class _Work:

@@ -53,6 +53,7 @@ def set_up_session(wishes: Configure, config: ServerConfig, backend: BackendInfo
         policy=LocalAgreement(config.policy.agreement),
         endpoint=_endpoint_rules(wishes.vad, config),
         min_chunk_s=config.policy.min_chunk_s,
+        decodes_last_anew=config.backend.beam_size > 1,
         withhold_silence=uses_vad,
         prompt=wishes.prompt,
         language_min_speech_s=config.policy.language_min_speech_s,
