@@ -67,7 +67,8 @@ def _spoken(draw: st.DrawFn, alphabet: Sequence[str], clock: float) -> tuple[Wor
     for _ in range(draw(st.integers(0, 6))):
         start = clock + draw(st.sampled_from([0.0, 0.0, 0.0, 0.0003, 0.2, 0.9]))
         clock = start + draw(st.sampled_from([0.0, 0.0004, 0.01, 0.35, 0.35, 1.3]))
-        words.append(Word(draw(st.sampled_from(alphabet)), start, clock))
+        probability = draw(st.sampled_from([0.0, 0.33337, 1.0]))
+        words.append(Word(draw(st.sampled_from(alphabet)), start, clock, probability))
     return tuple(words), clock
 
 

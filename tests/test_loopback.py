@@ -6,9 +6,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from tests.server.peers import (
 from whisper_streaming.backends.base import Backend
 from whisper_streaming.backends.scripted import ScriptedBackend, ScriptedBehaviour, hears, spoken
 from whisper_streaming.config import BackendSettings
+from whisper_streaming.core.hypothesis import DecodeRequest, Hypothesis
 from whisper_streaming.errors import ListenError, ModelLoadError, SessionStateError
 from whisper_streaming.server import WhisperStreamingServer
 
@@ -254,30 +256,46 @@ async def test_stopping_flushes_the_last_words_to_every_client() -> None:
     assert peer.messages[-1]["message"] == "SESSION_SUMMARY"
 
 
+class StuckBackend(ScriptedBackend):
+    """Can be made to stand still inside of a decode, however fast the machine is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_go = threading.Event()
+        self.may_go.set()
+
+    def decode_batch(self, requests: Sequence[DecodeRequest]) -> list[Hypothesis]:
+        assert self.may_go.wait(TIMEOUT_S), "nobody let the decode go"
+        return super().decode_batch(requests)
+
+
 async def test_a_drain_that_takes_too_long_reports_what_is_lost() -> None:
-    backend = ScriptedBackend(ScriptedBehaviour(seconds_per_batch=1.5))
+    backend = StuckBackend()
     async with (
         serving(scripted_config(drain_timeout_s=0.2), backend) as server,
         session(server, summary=True) as peer,
         asyncio.TaskGroup() as tasks,
     ):
+        backend.may_go.clear()
         await peer.send_audio(UNFINISHED)
         await until_decoding(server)
         closed = tasks.create_task(peer.read_to_close())
         tasks.create_task(server.stop())
+        assert await closed == 1012
+        backend.may_go.set()
 
-    assert closed.result() == 1012
     assert len(peer.statuses("WARNING")) == 1
     assert peer.messages[-1]["gap"] > 0  # type: ignore[operator]
 
 
 async def test_a_drain_can_be_cut_short() -> None:
-    backend = ScriptedBackend(ScriptedBehaviour(seconds_per_batch=4.0))
+    backend = StuckBackend()
     async with (
         serving(scripted_config(drain_timeout_s=600), backend) as server,
         session(server) as peer,
         asyncio.TaskGroup() as tasks,
     ):
+        backend.may_go.clear()
         await peer.send_audio(UNFINISHED)
         await until_decoding(server)
         closed = tasks.create_task(peer.read_to_close())
@@ -287,6 +305,7 @@ async def test_a_drain_can_be_cut_short() -> None:
         tasks.create_task(server.stop(drain=False))
         assert await closed == 1012
         assert not draining.done(), "the decode was awaited"
+        backend.may_go.set()
 
 
 async def until_decoding(server: WhisperStreamingServer) -> None:
@@ -296,17 +315,20 @@ async def until_decoding(server: WhisperStreamingServer) -> None:
 
 
 async def test_a_draining_server_is_unhealthy_and_takes_nobody() -> None:
-    backend = ScriptedBackend(ScriptedBehaviour(seconds_per_batch=0.5))
+    backend = StuckBackend()
     async with serving(backend=backend) as server:
         assert server.is_healthy
         async with session(server) as peer, asyncio.TaskGroup() as tasks:
+            backend.may_go.clear()
             await peer.send_audio(UNFINISHED)
             await until_decoding(server)
-            tasks.create_task(server.stop())
+            stopping = tasks.create_task(server.stop())
             await asyncio.sleep(0.05)
+            assert not stopping.done()
             assert not server.is_healthy
             with pytest.raises(ConnectionRefusedError):
                 await asyncio.open_connection("127.0.0.1", server.port)
+            backend.may_go.set()
 
 
 def test_a_server_that_does_not_run_has_no_port_but_a_client_manager() -> None:

@@ -2,15 +2,19 @@
 
 import asyncio
 import logging
+import queue
 import time
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 from tests.client.conftest import Transcribe, noise
 from tests.client.scripted_server import Peer, running, stock_segment
-from whisper_streaming.client import ConnectionLost, Patience, ServerRefused
+from tests.fakes import FakeClock
+from whisper_streaming.client import ConnectionLost, Patience, ServerRefused, base
+from whisper_streaming.client.conversation import ClientSession
 from whisper_streaming.core.audio import SAMPLE_RATE
 
 SHORT = Patience(ready_s=30.0, finish_s=30.0, settle_s=1.0, settled_s=0.2)
@@ -78,17 +82,32 @@ def test_a_partial_that_stops_changing_is_taken_as_final(transcribe: Transcribe)
     assert result.complete
 
 
-def test_a_partial_that_goes_on_changing_is_waited_for(transcribe: Transcribe) -> None:
+def test_a_partial_that_goes_on_changing_is_waited_for(
+    transcribe: Transcribe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the script moves the clock, so a slow machine wears nobody's patience out."""
+    clock = FakeClock()
+    monkeypatch.setattr(base, "ClientSession", partial(ClientSession, clock=clock))
+    shown: queue.Queue[str] = queue.Queue()
+
     async def stock(peer: Peer) -> None:
         await peer.accept_stock()
         await hear_all_but_end(peer, 4_800 + SILENCE_SAMPLES)
         for index in range(9):  # longer in all than the client's patience for one
             await peer.segments(stock_segment(0.0, 0.3, f" Word {index}", completed=False))
-            await asyncio.sleep(0.15)
+            assert await asyncio.to_thread(shown.get, timeout=30) == f"Word {index}"
+            clock.advance(0.8 * SHORT.settle_s)
+        assert not peer.has_ended
+        clock.advance(SHORT.settle_s)
         await peer.hear()
 
     with running(stock) as server:
-        result = transcribe(server, noise(0.3), patience=SHORT)
+        result = transcribe(
+            server,
+            noise(0.3),
+            patience=SHORT,
+            transcription_callback=lambda text, segments: shown.put(text),
+        )
 
     assert result.text == "Word 8"
 

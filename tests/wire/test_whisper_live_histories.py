@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.event_histories import CJK, SPACED, UNHURRIED, History, histories
 from tests.wire.stock_client import StockClient
+from tests.word_output import WordWatch
 from whisper_streaming.core.events import WordsCommitted
 from whisper_streaming.core.hypothesis import join_words
 from whisper_streaming.core.transcript import Segment, Transcript
@@ -142,11 +143,31 @@ def test_messages_are_well_formed(history: History, limit: int, summary: bool) -
             assert re.fullmatch(r"\d+\.\d{3}", segment["start"])
             assert float(segment["start"]) >= clock
             clock = float(segment["end"])
-            times = [float(word[key]) for word in segment["words"] for key in ("start", "end")]
-            assert times == sorted(times)
-            assert all(float(segment["start"]) <= time <= clock for time in times)
-            assert (
-                "".join(word["word"] for word in segment["words"]).strip()
-                == segment["text"].strip()
-            )
     assert all(a != b for a, b in pairwise(messages))
+
+
+@UNHURRIED
+@given(
+    history=histories(SPACED) | histories(CJK),
+    limit=LIMITS,
+    summary=st.booleans(),
+    numeric_times=st.booleans(),
+)
+def test_words_keep_their_promises_in_every_message(
+    history: History, limit: int, summary: bool, numeric_times: bool
+) -> None:
+    batches = messages_of(
+        history,
+        send_last_n_segments=limit,
+        summary=summary,
+        numeric_times=numeric_times,
+        word_timestamps=True,
+    )
+    watch = WordWatch()
+
+    for message in (message for batch in batches for message in batch):
+        watch.receive(message)
+
+    said = [e.words for b in history.batches for e in b if isinstance(e, WordsCommitted)]
+    text = "".join(join_words(words) for words in said)
+    assert "".join(word.word.strip() for word in watch.committed) == text.replace(" ", "")

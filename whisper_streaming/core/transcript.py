@@ -262,20 +262,26 @@ def _segment(groups: Sequence[Words], not_before: float) -> Segment:
     cursor = not_before
     for group in groups:
         start = max(round(group[0].start, _DECIMALS), cursor)
-        cursor = max(round(group[-1].end, _DECIMALS), start)
+        cursor = max(round(_spoken(group)[-1].end, _DECIMALS), start)
         words.append(_merged(group, start, cursor))
     end = max(cursor, round(words[0].start + MIN_SEGMENT_S, _DECIMALS))
     return Segment(words[0].start, end, tuple(words), _speaker(groups))
 
 
+def _spoken(group: Words) -> Words:
+    """What sounds in a group: times and certainty of punctuation say nothing about its word.
+
+    So a committed word keeps both when its punctuation is known later.
+    """
+    return tuple(word for word in group if any(map(str.isalnum, word.text))) or group
+
+
 def _merged(group: Words, start: float, end: float) -> Word:
-    # Punctuation has no sound, so its certainty says nothing about the word.
-    spoken = [word for word in group if any(map(str.isalnum, word.text))] or group
     return Word(
         text=join_words(group),
         start=start,
         end=end,
-        probability=min(word.probability for word in spoken),
+        probability=min(word.probability for word in _spoken(group)),
         tokens=tuple(chain.from_iterable(word.tokens for word in group)),
         speaker=_speaker([group]),
     )

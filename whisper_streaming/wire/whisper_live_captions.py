@@ -133,21 +133,20 @@ class CaptionWriter:
             "text": text,
             "completed": segment.completed,
         }
+        lead = text[: len(text) - len(segment.text)]
         if not segment.completed:
-            committed = len(segment.committed_text)
-            lead = len(text) - len(segment.text)
-            fields["committed_text"] = text[: lead + committed] if committed else ""
+            fields["committed_text"] = segment.committed_text and lead + segment.committed_text
         if segment.speaker is not None:
             fields["speaker"] = segment.speaker
         if self._options.word_timestamps:
             fields["words"] = [
                 {
-                    "word": word.text,
+                    "word": word.text if index else lead + word.text,
                     "start": self._time(word.start),
                     "end": self._time(word.end),
                     "probability": round(word.probability, 4),
                 }
-                for word in segment.words
+                for index, word in enumerate(segment.words)
             ]
         return _Caption(segment, text, json.dumps(fields))
 
