@@ -18,6 +18,7 @@ WhisperStreamingError            .public_reason  .close_code  .retryable
 ├── ListenError                  the server's address cannot be had   exit status 1
 ├── SessionStateError            a call in the wrong state: our bug   1011
 ├── MediaError                   a recording that cannot be opened or decoded
+├── BenchmarkError               a measurement that cannot be made        exit status 1
 └── ClientError                  what a client program can catch
     ├── AudioSourceError         no microphone, no such file, not audio
     ├── ServerRefused            .reason  .retry_after_s
@@ -214,6 +215,10 @@ class ConnectionLost(ClientError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class BenchmarkError(WhisperStreamingError):
+    """A measurement cannot be made: what is measured does not start, or cannot be had."""
 
 
 def describe_problems(problems: Iterable[Mapping[str, object]]) -> str:

@@ -124,4 +124,12 @@ all numbers are in docs/benchmarks.md.
 """
 
 
-BENCHMARKS: Final[tuple[Benchmark, ...]] = ()
+def _latency() -> Measurement:
+    from whisper_streaming.bench import latency
+
+    return latency
+
+
+BENCHMARKS: Final[tuple[Benchmark, ...]] = (
+    Benchmark("latency", "how late words are shown and final, flicker, word errors", _latency),
+)
