@@ -14,7 +14,8 @@ WhisperStreamingError            .public_reason  .close_code  .retryable
 ├── BackendError                 the model side failed                1011
 │   ├── ModelLoadError           startup only                         exit status 1
 │   ├── DecodeError              one request, after one retry
-│   └── DecodeTimeout            the backend hangs
+│   ├── DecodeTimeout            the backend hangs
+│   └── DetectorError            speech cannot be found in the audio
 ├── ListenError                  the server's address cannot be had   exit status 1
 ├── SessionStateError            a call in the wrong state: our bug   1011
 ├── MediaError                   a recording that cannot be opened or decoded
@@ -152,6 +153,14 @@ class DecodeTimeout(BackendError):
     @property
     def public_reason(self) -> str:
         return "the transcription model did not answer in time"
+
+
+class DetectorError(BackendError):
+    """The voice activity detector failed at a session's audio, so the session cannot go on."""
+
+    @property
+    def public_reason(self) -> str:
+        return "the voice activity detector failed"
 
 
 class ListenError(WhisperStreamingError):

@@ -22,6 +22,7 @@ from whisper_streaming.errors import (
     SlowConsumer,
 )
 from whisper_streaming.server.live_session import Ending, LiveSession, Outcome, Timing
+from whisper_streaming.server.vad_thread import VadThread
 from whisper_streaming.vad import create_vad
 from whisper_streaming.wire.whisper_live import WhisperLiveServerCodec
 
@@ -48,7 +49,7 @@ class Bench:
             self.socket,
             codec,
             Session(SessionConfig(options=DecodeOptions(language="en"))),
-            create_vad("energy").open_stream(),
+            VadThread(create_vad("energy")).open_stream(),
             self.decoder,
             limits=limits or LimitSettings(),
             timing=Timing(deadline=deadline, idle_flush_s=2.0),

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from collections.abc import Sequence
 
 import pytest
 
@@ -13,7 +14,8 @@ from whisper_streaming.config import LimitSettings, ServerConfig
 from whisper_streaming.core.audio import FloatArray
 from whisper_streaming.server import ClientManager, ServeClient
 from whisper_streaming.server.serve_client import Service
-from whisper_streaming.vad import Vad, create_vad
+from whisper_streaming.server.vad_thread import VadThread
+from whisper_streaming.vad import Vad, VadStream, create_vad
 from whisper_streaming.wire.whisper_live import WhisperLiveServerCodec
 
 WORDS = ["one", "two", "three", "secret."]
@@ -40,8 +42,8 @@ class Bench:
             backend=backend.info,
             decoder=self.decoder,
             manager=self.manager,
-            speech_vad=vad or create_vad("energy"),
-            energy_vad=create_vad("energy"),
+            speech_vad=VadThread(vad or create_vad("energy")),
+            energy_vad=VadThread(create_vad("energy")),
         )
         self.client = ServeClient(self.socket, WhisperLiveServerCodec(), service, label="/ peer")
 
@@ -157,7 +159,13 @@ class BrokenVad:
     def open_stream(self) -> "BrokenVad":
         return self
 
+    def judge(self, streams: Sequence[VadStream]) -> list[FloatArray]:
+        raise NotImplementedError
+
     def process(self, samples: FloatArray) -> FloatArray:
+        raise NotImplementedError
+
+    def push(self, samples: FloatArray) -> FloatArray:
         raise ZeroDivisionError("secret detail")
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from websockets.exceptions import ConnectionClosed
 
 from whisper_streaming.config import LimitSettings
-from whisper_streaming.core.audio import FloatArray, samples_of
+from whisper_streaming.core.audio import FloatArray
 from whisper_streaming.core.events import AudioAccount, Event, SessionEnded, SessionFailed
 from whisper_streaming.core.hypothesis import DecodeRequest
 from whisper_streaming.core.session import Session
@@ -21,6 +21,7 @@ from whisper_streaming.errors import (
     CapacityError,
     DecodeError,
     DecodeTimeout,
+    DetectorError,
     MessageTooLarge,
     ProtocolError,
     SessionOverrun,
@@ -30,12 +31,11 @@ from whisper_streaming.errors import (
 )
 from whisper_streaming.server.outbox import Outbox
 from whisper_streaming.server.session_stats import SessionStats
-from whisper_streaming.vad.base import VadStream
+from whisper_streaming.server.vad_thread import SharedVadStream
 from whisper_streaming.wire.base import Audio, Command, EndOfAudio, ServerCodec
 
-INLINE_VAD_SAMPLES: Final = samples_of(0.6)
-"""Larger chunks are judged in a thread. Measured: 0.1 to 0.2 ms per frame of 32 ms, and the
-event loop may be held for about 2 ms; below that, a change of thread costs more than it gives."""
+MESSAGES_PER_TURN: Final = 8
+"""Messages of a flood that are taken before the other sessions get a turn; about 1 ms of work."""
 
 Log = logging.LoggerAdapter[logging.Logger]
 
@@ -94,7 +94,7 @@ class LiveSession:
         socket: Socket,
         codec: ServerCodec,
         session: Session,
-        vad: VadStream,
+        vad: SharedVadStream,
         decoder: Decoder,
         *,
         limits: LimitSettings,
@@ -112,6 +112,7 @@ class LiveSession:
         self._log = log
         self._outbox = Outbox(limits.max_pending_messages)
         self._work = _Work()
+        self._idle = _IdleTimer(timing.idle_flush_s, self._flush)
         self._end = _InputEnd()
         self.stats = SessionStats()
         self.account: AudioAccount | None = None
@@ -158,7 +159,7 @@ class LiveSession:
         except TimeoutError:
             self._log.debug("= the time of the session is over")
             self.end_input(Ending.OVERTIME)
-        except (ProtocolError, CapacityError) as error:
+        except (ProtocolError, CapacityError, DetectorError) as error:
             self._log.warning("input ended: %s", error)
             self.end_input(Ending.FAILED, error)
         # A closed connection must be noticed, and a peer that cannot send cannot close.
@@ -166,26 +167,35 @@ class LiveSession:
 
     async def _read_audio(self) -> None:
         """Take audio until the input ends."""
-        while self._end.outcome is None:
-            message = await self._receive()
-            check_size(message, self._limits.max_message_bytes)
-            for command in self._codec.receive(message):
-                await self._obey(command)
-            # A flood of tiny messages is always ready to be read: let the others run.
-            await asyncio.sleep(0)
-            await self._wait_for_room()
+        taken = 0
+        try:
+            while self._end.outcome is None:
+                message = await self._receive()
+                check_size(message, self._limits.max_message_bytes)
+                for command in self._codec.receive(message):
+                    await self._obey(command)
+                taken += 1
+                # A flood of tiny messages is always ready to be read: let the others run.
+                if taken % MESSAGES_PER_TURN == 0:
+                    await asyncio.sleep(0)
+                if self._session.lag_s > self._limits.max_backlog_s:
+                    await self._wait_for_room()
+        finally:
+            self._idle.close()
 
     async def _receive(self) -> str | bytes:
         """The next message; an open utterance is flushed when none comes."""
         if self._session.has_open_utterance:
-            try:
-                async with asyncio.timeout(self._timing.idle_flush_s):
-                    return await self._socket.recv()
-            except TimeoutError:
-                self._log.debug("= idle input, flushing")
-                self._session.receive_idle()
-                self._work.arrived.set()
-        return await self._socket.recv()
+            self._idle.begin()
+        try:
+            return await self._socket.recv()
+        finally:
+            self._idle.end()
+
+    def _flush(self) -> None:
+        self._log.debug("= idle input, flushing")
+        self._session.receive_idle()
+        self._work.arrived.set()
 
     async def _obey(self, command: Command) -> None:
         match command:
@@ -195,17 +205,17 @@ class LiveSession:
                 self.end_input(Ending.COMPLETE)
 
     async def _take_audio(self, samples: FloatArray) -> None:
-        if len(samples) > INLINE_VAD_SAMPLES:
-            speech_probs = await asyncio.to_thread(self._vad.process, samples)
-        else:
-            speech_probs = self._vad.process(samples)
+        speech_probs = await self._vad.judge(samples)
         if self._end.outcome is not None:  # the server was stopped meanwhile
             return
         self.stats.receive(len(samples), asyncio.get_running_loop().time())
         self._session.receive_audio(samples, speech_probs)
         # Here too, because the decode task may wait for its turn just now.
-        self._publish(self._session.events_to_send())
-        self._work.arrived.set()
+        if events := self._session.events_to_send():
+            self._publish(events)
+        # In silence there is nothing to decode: spare the change of tasks.
+        if self._session.has_open_utterance:
+            self._work.arrived.set()
 
     async def _wait_for_room(self) -> None:
         """Leave the rest in the socket while too much waits, so that TCP slows the client down."""
@@ -308,6 +318,47 @@ class _Work:
     def __init__(self) -> None:
         self.arrived = asyncio.Event()  # the session may have something to decode or to say
         self.done = asyncio.Event()  # a decode ended
+
+
+class _IdleTimer:
+    """Calls ``flush`` once nothing was received for ``idle_s``.
+
+    One timer for many messages: a timeout of its own for each costs as much as the message.
+    """
+
+    def __init__(self, idle_s: float, flush: Callable[[], None]) -> None:
+        self._idle_s = idle_s
+        self._flush = flush
+        self._due: float | None = None  # None while nothing is waited for
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        """The wait for a message begins."""
+        loop = asyncio.get_running_loop()
+        self._due = loop.time() + self._idle_s
+        if self._timer is None:
+            self._timer = loop.call_at(self._due, self._look, loop)
+
+    def end(self) -> None:
+        """The wait is over."""
+        self._due = None
+
+    def close(self) -> None:
+        """Never flush again."""
+        self._due = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        if self._due is None:
+            return
+        if self._due > loop.time():
+            self._timer = loop.call_at(self._due, self._look, loop)
+        else:
+            self._due = None
+            self._flush()
 
 
 class _InputEnd:

@@ -31,7 +31,7 @@ from whisper_streaming.server.live_session import (
     send,
 )
 from whisper_streaming.server.session_setup import SessionSetup, set_up_session
-from whisper_streaming.vad.base import Vad
+from whisper_streaming.server.vad_thread import VadThread
 from whisper_streaming.wire.base import Configure, ServerCodec, Welcome
 
 NORMAL_CLOSURE: Final = 1000
@@ -55,8 +55,8 @@ class Service:
     backend: BackendInfo
     decoder: Decoder
     manager: ClientManager
-    speech_vad: Vad
-    energy_vad: Vad
+    speech_vad: VadThread
+    energy_vad: VadThread
 
 
 class SessionLogger(logging.LoggerAdapter[logging.Logger]):

@@ -1,6 +1,7 @@
 """Numbers of one session for its log line and the status page; no words."""
 
 import math
+from array import array
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -15,6 +16,7 @@ _KEPT_VALUES: Final = 4096
 _ARRIVAL_STEP_S: Final = 0.02
 _KEPT_ARRIVALS: Final = 65_536
 """Arrivals kept for words to come: 20 minutes, which is more than may wait to be decoded."""
+_FORGOTTEN_AT_ONCE: Final = 1024
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
@@ -36,9 +38,7 @@ class SessionStats:
         self.commits = 0
         self._lags = deque[float](maxlen=_KEPT_VALUES)
         self._commit_latencies = deque[float](maxlen=_KEPT_VALUES)
-        # (samples received by then, when)
-        self._arrivals = deque[tuple[int, float]](maxlen=_KEPT_ARRIVALS)
-        self._newest_arrival_began = -math.inf
+        self._arrivals = _Arrivals()
 
     @property
     def audio_s(self) -> float:
@@ -48,12 +48,7 @@ class SessionStats:
     def receive(self, samples: int, now: float) -> None:
         """``samples`` more samples arrived at ``now``."""
         self.received_samples += samples
-        # A flood of tiny messages must not leave an entry for each of them.
-        if now - self._newest_arrival_began < _ARRIVAL_STEP_S and self._arrivals:
-            self._arrivals.pop()
-        else:
-            self._newest_arrival_began = now
-        self._arrivals.append((self.received_samples, now))
+        self._arrivals.add(self.received_samples, now)
 
     def decode(self, hypothesis: Hypothesis, lag_s: float) -> None:
         """A decode ended while ``lag_s`` seconds of audio waited."""
@@ -84,11 +79,46 @@ class SessionStats:
 
     def _commit(self, end_sample: int, now: float) -> None:
         self.commits += 1
-        # Words are committed in order, so arrivals before this word are not asked for again.
-        while len(self._arrivals) > 1 and self._arrivals[0][0] < end_sample:
-            self._arrivals.popleft()
-        if self._arrivals:
-            self._commit_latencies.append(now - self._arrivals[0][1])
+        arrived = self._arrivals.time_of(end_sample)
+        if arrived is not None:
+            self._commit_latencies.append(now - arrived)
+
+
+class _Arrivals:
+    """When the newest samples arrived: 16 bytes for each message.
+
+    In silence nobody asks, so this is what an endless quiet session keeps: 1 MB at the most.
+    """
+
+    def __init__(self) -> None:
+        # Samples received by then, and when.
+        self._samples = array("q")
+        self._times = array("d")
+        self._first = 0  # those before it are forgotten
+        self._newest_began = -math.inf
+
+    def add(self, samples: int, now: float) -> None:
+        # A flood of tiny messages must not leave an entry for each of them.
+        if now - self._newest_began < _ARRIVAL_STEP_S and len(self._times) > self._first:
+            self._samples[-1], self._times[-1] = samples, now
+            return
+        self._newest_began = now
+        self._samples.append(samples)
+        self._times.append(now)
+        self._first = max(self._first, len(self._times) - _KEPT_ARRIVALS)
+        if self._first >= _FORGOTTEN_AT_ONCE:
+            del self._samples[: self._first], self._times[: self._first]
+            self._first = 0
+
+    def time_of(self, sample: int) -> float | None:
+        """When ``sample`` arrived, or the newest one did; None before the first.
+
+        Words are committed in order, so what came before it will not be asked for again.
+        """
+        last = len(self._times) - 1
+        while self._first < last and self._samples[self._first] < sample:
+            self._first += 1
+        return self._times[self._first] if last >= 0 else None
 
 
 def _seconds_text(values: Sequence[float], percent: float) -> str:

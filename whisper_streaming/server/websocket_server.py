@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextma
 from dataclasses import asdict, dataclass
 from typing import Final, Self
 
+from threadpoolctl import threadpool_limits
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
@@ -22,8 +23,10 @@ from whisper_streaming.errors import SessionStateError
 from whisper_streaming.server.client_manager import ClientManager
 from whisper_streaming.server.http import Routes
 from whisper_streaming.server.listen import bind_sockets, listen_error
+from whisper_streaming.server.loop_watch import LoopWatch
 from whisper_streaming.server.serve_client import ServeClient, Service
 from whisper_streaming.server.session_setup import check_defaults
+from whisper_streaming.server.vad_thread import VadThread
 from whisper_streaming.vad import create_vad
 
 BackendFactory = Callable[[BackendSettings], Backend]
@@ -229,8 +232,15 @@ class WhisperStreamingServer:
                 open_local_decoder(loaded.backend, self._scheduler_config())
             )
             check_defaults(self.config, loaded.backend.info)
+            # The detector's products are small: NumPy's threads would only spin after each.
+            stack.enter_context(threadpool_limits(limits=1, user_api="blas"))
             service = await asyncio.to_thread(self._create_service, loaded.backend.info, scheduler)
-            self._describe_in_status(loaded.backend.info, scheduler)
+            stack.callback(service.speech_vad.close)
+            stack.callback(service.energy_vad.close)
+            watch = LoopWatch()
+            watch.open()
+            stack.callback(watch.close)
+            self._describe_in_status(service, scheduler, watch)
             running = _Running(loaded.port, loaded.backend, scheduler)
             try:
                 for listener in loaded.sockets:
@@ -283,18 +293,21 @@ class WhisperStreamingServer:
             backend=backend,
             decoder=scheduler,
             manager=self.client_manager,
-            speech_vad=create_vad(self.config.vad.detector),
-            energy_vad=create_vad("energy"),
+            speech_vad=VadThread(create_vad(self.config.vad.detector)),
+            energy_vad=VadThread(create_vad("energy")),
         )
 
     def _scheduler_config(self) -> SchedulerConfig:
         return SchedulerConfig(decode_timeout_s=self.config.scheduler.decode_timeout_s)
 
-    def _describe_in_status(self, backend: BackendInfo, scheduler: Scheduler) -> None:
+    def _describe_in_status(self, service: Service, scheduler: Scheduler, watch: LoopWatch) -> None:
+        backend, speech_vad = service.backend, service.speech_vad
         self.client_manager.add_section("engine", lambda: backend.engine)
         self.client_manager.add_section("models", lambda: [model.name for model in backend.models])
         self.client_manager.add_section("is_healthy", lambda: self.is_healthy)
         self.client_manager.add_section("scheduler", lambda: asdict(scheduler.stats()))
+        self.client_manager.add_section("vad", lambda: asdict(speech_vad.stats()))
+        self.client_manager.add_section("event_loop", lambda: asdict(watch.stats()))
 
     def _expect_running(self) -> "_Running":
         if self._running is None:

@@ -6,12 +6,13 @@ so the minimum over a few seconds is noise even while somebody speaks.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
 from whisper_streaming.core.audio import SAMPLE_RATE, FloatArray
-from whisper_streaming.vad.base import FRAME_SAMPLES
+from whisper_streaming.vad.base import FRAME_SAMPLES, VadStream
 from whisper_streaming.vad.framing import Framer
 
 FLOOR_FRAMES: Final = round(4.0 * SAMPLE_RATE / FRAME_SAMPLES)
@@ -36,6 +37,10 @@ class EnergyVad:
     def open_stream(self) -> "EnergyStream":
         return EnergyStream()
 
+    def judge(self, streams: Sequence[VadStream]) -> list[FloatArray]:
+        assert not streams, "every push is answered at once"
+        return []
+
 
 class EnergyStream:
     """The recent levels of one stream."""
@@ -53,6 +58,9 @@ class EnergyStream:
         probabilities: FloatArray = (odds / (1 + odds)).astype(np.float32)
         probabilities[levels_db < LOWEST_FLOOR_DB] = 0.0
         return probabilities
+
+    def push(self, samples: FloatArray) -> FloatArray:
+        return self.process(samples)
 
     def _floor_db(self, level_db: float) -> float:
         self._levels_db.append(level_db)

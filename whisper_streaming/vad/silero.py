@@ -1,30 +1,31 @@
-"""Silero VAD v6, from the ONNX file that faster-whisper ships, with one state per stream.
+"""Silero VAD v6, with the weights of the file that faster-whisper ships and one state per stream.
 
 faster-whisper's own ``SileroVADModel`` is for whole recordings: it starts from a zero state at
 every call and writes zeros into the last samples of the caller's array. Here the state (an LSTM's
 ``h`` and ``c``, and the last 64 samples as context) lives in the stream, so that any split of the
-audio gives the same probabilities.
+audio gives the same probabilities, and so does any mix of streams in one run.
 """
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
-import onnxruntime
 
 from whisper_streaming.core.audio import FloatArray
 from whisper_streaming.errors import ConfigurationError
-from whisper_streaming.vad.base import FRAME_SAMPLES
-from whisper_streaming.vad.framing import Framer
+from whisper_streaming.vad.base import FRAME_SAMPLES, VadStream
+from whisper_streaming.vad.onnx_weights import read_weights
+from whisper_streaming.vad.silero_network import (
+    CONTEXT_SAMPLES,
+    MAX_FRAMES_PER_RUN,
+    STATE_SIZE,
+    Memory,
+    SileroNetwork,
+)
 
-CONTEXT_SAMPLES: Final = 64
-"""Samples before a frame that the network wants to see with it."""
-STATE_SHAPE: Final = (1, 1, 128)
-MAX_FRAMES_PER_RUN: Final = 256
-"""Bounds the memory of one run (activations grow with the frames); 8 s of audio."""
 SILENCE_RMS: Final = 10 ** (-70 / 20)
 """-70 dBFS. The quietest microphones hiss above it, so what is below is a muted or digital line."""
 SETTLE_FRAMES: Final = 32  # 1 s, longer than the pauses inside an utterance
@@ -35,10 +36,13 @@ speech up to half a second late (and a stream begun afresh does not).
 """
 
 _ASSET: Final = ("assets", "silero_vad_v6.onnx")
+_SILENT_ENERGY: Final = SILENCE_RMS**2 * FRAME_SAMPLES
+_NO_FRAMES: Final[FloatArray] = np.zeros(0, dtype=np.float32)
+_PIECE_SAMPLES: Final = MAX_FRAMES_PER_RUN * FRAME_SAMPLES
 
 
 class SileroVad:
-    """The network, shared by all streams; its sessions may run in several threads at once."""
+    """The network, shared by all streams; different streams may be judged by several threads."""
 
     def __init__(self, *, skips_silence: bool = True) -> None:
         """Load the network.
@@ -47,90 +51,150 @@ class SileroVad:
             skips_silence: Give digital silence probability 0 without asking the network.
 
         Raises:
-            ConfigurationError: If the model file is not installed.
+            ConfigurationError: If the model file is not installed, or is another one.
         """
-        options = onnxruntime.SessionOptions()
-        # A frame is 0.1 ms of work: more threads would only wait for each other.
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        # The arena would keep the memory of the largest chunk ever seen.
-        options.enable_cpu_mem_arena = False
-        self._network = onnxruntime.InferenceSession(
-            str(_model_file()), providers=["CPUExecutionProvider"], sess_options=options
-        )
+        self._network = SileroNetwork(read_weights(_model_file().read_bytes()))
         self._skips_silence = skips_silence
 
     def open_stream(self) -> "SileroStream":
-        return SileroStream(self._network, skips_silence=self._skips_silence)
+        return SileroStream(self, skips_silence=self._skips_silence)
+
+    def judge(self, streams: Sequence[VadStream]) -> list[FloatArray]:
+        own = [stream for stream in streams if isinstance(stream, SileroStream)]
+        assert len(own) == len(streams), "a stream of another detector"
+        questions = [stream.question() for stream in own]
+        # The longest first: then those that still have a frame at a step of time are the first.
+        order = sorted(range(len(own)), key=lambda n: len(questions[n].asked), reverse=True)
+        memory = Memory(
+            np.concatenate([own[n].memory.h for n in order]),
+            np.concatenate([own[n].memory.c for n in order]),
+        )
+        judged = self._judge([questions[n] for n in order], memory)
+        answers = [_NO_FRAMES] * len(own)
+        for place, (n, probabilities) in enumerate(zip(order, judged, strict=True)):
+            row = slice(place, place + 1)
+            # Copies, because views would keep the rows of all streams alive.
+            own[n].answer(Memory(memory.h[row].copy(), memory.c[row].copy()))
+            answers[n] = questions[n].fill(probabilities)
+        return answers
+
+    def _judge(self, questions: Sequence["_Question"], memory: Memory) -> list[FloatArray]:
+        """Probabilities of the asked frames; ``questions`` are sorted, the longest first."""
+        counts = np.array([len(question.asked) for question in questions])
+        begins = np.concatenate(([0], np.cumsum(counts)))
+        gates = self._network.gates(np.concatenate([question.rows() for question in questions]))
+        outputs = np.empty((len(gates), STATE_SIZE), dtype=np.float32)
+        for step in range(counts[0]):
+            streams = int(np.count_nonzero(counts > step))
+            for row, question in enumerate(questions[:streams]):
+                if question.fresh_at(step):
+                    memory.h[row] = memory.c[row] = 0
+            frames = begins[:streams] + step
+            self._network.remember(gates[frames], memory, streams)
+            outputs[frames] = memory.h[:streams]
+        return np.split(self._network.probabilities(outputs), begins[1:-1])
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """Frames of one stream that wait to be judged.
+
+    Attributes:
+        line: The frames without a gap, and the samples before the first of them.
+        frames: How many they are.
+        asked: Which of them the network has to judge, in order.
+        fresh: Which of these it begins with a blank memory.
+    """
+
+    line: FloatArray
+    frames: int
+    asked: Sequence[int]
+    fresh: frozenset[int]
+
+    def rows(self) -> FloatArray:
+        """The asked frames, each with the samples before it: shape (n, 64 + 512)."""
+        rows = np.empty((len(self.asked), CONTEXT_SAMPLES + FRAME_SAMPLES), dtype=np.float32)
+        for row, frame in zip(rows, self.asked, strict=True):
+            begin = frame * FRAME_SAMPLES
+            row[:] = self.line[begin : begin + CONTEXT_SAMPLES + FRAME_SAMPLES]
+        return rows
+
+    def fresh_at(self, step: int) -> bool:
+        return bool(self.fresh) and self.asked[step] in self.fresh
+
+    def fill(self, probabilities: FloatArray) -> FloatArray:
+        """The probabilities of all frames: what was not asked is no speech."""
+        if len(self.asked) == self.frames:
+            return probabilities.copy()
+        filled = np.zeros(self.frames, dtype=np.float32)
+        filled[list(self.asked)] = probabilities
+        return filled
 
 
 class SileroStream:
-    """State of one stream: the LSTM's state and the audio that the next frame needs."""
+    """State of one stream: the LSTM's memory and the audio that the next frame needs."""
 
-    def __init__(self, network: onnxruntime.InferenceSession, *, skips_silence: bool) -> None:
-        self._network = network
+    def __init__(self, vad: SileroVad, *, skips_silence: bool) -> None:
+        self._vad = vad
         self._skips_silence = skips_silence
-        self._framer = Framer()
-        self._context: FloatArray = np.zeros(CONTEXT_SAMPLES, dtype=np.float32)
+        # The context of the next frame, then the samples that do not fill it yet.
+        self._line: FloatArray = np.zeros(CONTEXT_SAMPLES, dtype=np.float32)
         self._silent_frames = 0
-        self._forget()
+        self._starts_afresh = False  # the memory is older than a skipped frame
+        self._question: _Question | None = None
+        self.memory = Memory.blank(1)
 
     def process(self, samples: FloatArray) -> FloatArray:
-        frames = self._framer.push(samples)
-        if len(frames) == 0:
-            return np.zeros(0, dtype=np.float32)
-        rows = self._with_context(frames)
-        probabilities = np.zeros(len(frames), dtype=np.float32)
-        asks = self._asks_network(frames)
-        if not asks[0]:
-            self._forget()
-        for first, last in _stretches(asks):
-            probabilities[first:last] = self._run(rows[first:last])
-            if last < len(frames):
-                self._forget()
-        return probabilities
+        judged = []
+        # In pieces, so that a long recording needs no more memory than a long message.
+        for begin in range(0, max(len(samples), 1), _PIECE_SAMPLES):
+            known = self.push(samples[begin : begin + _PIECE_SAMPLES])
+            judged.append(self._vad.judge([self])[0] if known is None else known)
+        return np.concatenate(judged)
 
-    def _forget(self) -> None:
-        self._h: FloatArray = np.zeros(STATE_SHAPE, dtype=np.float32)
-        self._c: FloatArray = np.zeros(STATE_SHAPE, dtype=np.float32)
+    def push(self, samples: FloatArray) -> FloatArray | None:
+        assert self._question is None, "the last frames were not judged yet"
+        line = np.concatenate((self._line, samples))
+        frames = (len(line) - CONTEXT_SAMPLES) // FRAME_SAMPLES
+        if frames == 0:
+            self._line = line
+            return _NO_FRAMES
+        # A copy, because a view would keep all of a large chunk alive for its last samples.
+        self._line = line[frames * FRAME_SAMPLES :].copy()
+        question = self._ask(line, frames)
+        if not question.asked:
+            return np.zeros(frames, dtype=np.float32)
+        self._question = question
+        return None
 
-    def _with_context(self, frames: FloatArray) -> FloatArray:
-        """Each frame with the samples before it: shape (k, 64 + 512)."""
-        line = np.concatenate((self._context, frames.reshape(-1)))
-        self._context = line[-CONTEXT_SAMPLES:].copy()
-        rows: FloatArray = np.lib.stride_tricks.sliding_window_view(
-            line, CONTEXT_SAMPLES + FRAME_SAMPLES
-        )[::FRAME_SAMPLES]
-        return rows
+    def question(self) -> _Question:
+        """What was pushed and is not judged yet."""
+        assert self._question is not None, "nothing waits to be judged"
+        return self._question
 
-    def _asks_network(self, frames: FloatArray) -> npt.NDArray[np.bool_]:
-        """Which frames the network has to judge: all but those deep inside silence."""
-        asks = np.ones(len(frames), dtype=np.bool_)
+    def answer(self, memory: Memory) -> None:
+        """The question was judged; ``memory`` is what the network carries on."""
+        self._question, self.memory = None, memory
+
+    def _ask(self, line: FloatArray, frames: int) -> _Question:
+        """Leave out the frames that lie deep inside silence."""
         if not self._skips_silence:
-            return asks
-        is_silent = np.einsum("ij,ij->i", frames, frames) < SILENCE_RMS**2 * FRAME_SAMPLES
-        for index, silent in enumerate(is_silent):
-            self._silent_frames = self._silent_frames + 1 if silent else 0
-            asks[index] = self._silent_frames <= SETTLE_FRAMES
-        return asks
-
-    def _run(self, rows: FloatArray) -> FloatArray:
-        outputs = []
-        for first in range(0, len(rows), MAX_FRAMES_PER_RUN):
-            # The first dimension is time: the network carries its state from row to row.
-            some = np.ascontiguousarray(rows[first : first + MAX_FRAMES_PER_RUN])
-            output, self._h, self._c = self._network.run(
-                None, {"input": some, "h": self._h, "c": self._c}
-            )
-            outputs.append(output)
-        return np.concatenate(outputs)
-
-
-def _stretches(flags: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
-    """The half-open ranges over which ``flags`` is true."""
-    edges = np.flatnonzero(np.diff(flags.astype(np.int8), prepend=0, append=0))
-    for first, last in zip(edges[::2], edges[1::2], strict=True):
-        yield int(first), int(last)
+            return _Question(line, frames, range(frames), frozenset())
+        framed = line[CONTEXT_SAMPLES : CONTEXT_SAMPLES + frames * FRAME_SAMPLES]
+        framed = framed.reshape(frames, FRAME_SAMPLES)
+        energies: list[float] = np.einsum("ij,ij->i", framed, framed).tolist()
+        asked: list[int] = []
+        fresh: set[int] = set()
+        for frame, energy in enumerate(energies):
+            self._silent_frames = self._silent_frames + 1 if energy < _SILENT_ENERGY else 0
+            if self._silent_frames > SETTLE_FRAMES:
+                self._starts_afresh = True
+                continue
+            asked.append(frame)
+            if self._starts_afresh:
+                fresh.add(frame)
+                self._starts_afresh = False
+        return _Question(line, frames, asked, frozenset(fresh))
 
 
 def _model_file() -> Path:

@@ -3,6 +3,7 @@
 from typing import Final, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from whisper_streaming.core.audio import FloatArray
 from whisper_streaming.errors import UnsupportedAudio
@@ -34,6 +35,8 @@ class PcmReader:
     def read(self, frame: bytes) -> FloatArray:
         """The samples that are complete by now: float32, shape (n,), in [-1, 1]; n may be 0.
 
+        Read-only: they may be the bytes of ``frame`` themselves.
+
         A few samples that are not finite or absurdly large become 0 and the rest is clipped.
 
         Raises:
@@ -51,10 +54,17 @@ class PcmReader:
         return self._checked(np.frombuffer(stream, "<f4"))
 
     def _checked(self, raw: FloatArray) -> FloatArray:
-        with np.errstate(invalid="ignore"):  # a signalling NaN warns in the comparison
-            is_bad = ~(np.abs(raw) <= _ABSURD_LEVEL)  # not >, which lets NaN pass
-        self._judged += len(raw)
-        self._bad += int(np.count_nonzero(is_bad))
+        peak = float(np.abs(raw).max(initial=0))  # NaN if any sample is
+        # Nearly every frame is fine as it is, and used without a copy.
+        is_fine = peak <= 1
+        self._judge(len(raw), 0 if is_fine else _count_bad(raw))
+        if is_fine:
+            return raw
+        return np.clip(np.where(_is_bad(raw), np.float32(0), raw), np.float32(-1), np.float32(1))
+
+    def _judge(self, samples: int, bad: int) -> None:
+        self._judged += samples
+        self._bad += bad
         if self._bad > _MAX_BAD_SHARE * max(self._judged, _MIN_JUDGED_SAMPLES):
             raise UnsupportedAudio(
                 f"{self._bad} of the last {self._judged} samples are not finite or far outside "
@@ -63,4 +73,12 @@ class PcmReader:
             )
         if self._judged >= _MIN_JUDGED_SAMPLES:
             self._judged = self._bad = 0
-        return np.clip(np.where(is_bad, np.float32(0), raw), np.float32(-1), np.float32(1))
+
+
+def _is_bad(raw: FloatArray) -> npt.NDArray[np.bool_]:
+    with np.errstate(invalid="ignore"):  # a signalling NaN warns in the comparison
+        return ~(np.abs(raw) <= _ABSURD_LEVEL)  # not >, which lets NaN pass
+
+
+def _count_bad(raw: FloatArray) -> int:
+    return int(np.count_nonzero(_is_bad(raw)))

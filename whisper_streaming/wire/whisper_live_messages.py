@@ -26,6 +26,8 @@ SESSION_SUMMARY: Final = "SESSION_SUMMARY"
 
 AudioFormat = PcmFormat
 
+_BINARY_ENDS: Final = (END_OF_AUDIO.encode(), f'"{END_OF_AUDIO}"'.encode())
+
 
 class VadParameters(BaseModel):
     """``vad_parameters`` of the options, named as in faster-whisper's ``VadOptions``."""
@@ -96,7 +98,7 @@ def peek_uid(message: str | bytes) -> str | None:
 def is_end_of_audio(message: str | bytes) -> bool:
     """Whether ``message`` ends the audio: binary, as text, or as a JSON string."""
     if isinstance(message, bytes):
-        return message in (END_OF_AUDIO.encode(), f'"{END_OF_AUDIO}"'.encode())
+        return message in _BINARY_ENDS
     return message.strip() in (END_OF_AUDIO, f'"{END_OF_AUDIO}"')
 
 
