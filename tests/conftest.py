@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sysconfig
 from collections.abc import Generator
 from pathlib import Path
@@ -19,6 +20,9 @@ _PROGRAMS = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Shells start jobs in the background with Ctrl-C ignored, and programs under test inherit it.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for marker, (name, _) in _PROGRAMS.items():
         config.addinivalue_line("markers", f"{marker}: needs {name}; skipped without it")
 

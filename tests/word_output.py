@@ -17,6 +17,7 @@ class WordWatch:
     def __init__(self) -> None:
         self.completed: dict[float, WireSegment] = {}  # by start
         self.committed: list[WireWord] = []
+        self._whole = 0  # of them; the last may go on with text that is not committed
         self.open_words = 0
         """How many words were in open segments, over all messages."""
 
@@ -49,15 +50,18 @@ class WordWatch:
     def _check_committed(self, segments: tuple[WireSegment, ...]) -> None:
         """Committed words keep their times; glued text ("3" ".14") alone moves the end of one."""
         now = [word for segment in self.completed.values() for word in segment.words]
+        whole = len(now)
         if segments and not segments[-1].completed:
             self.open_words += len(segments[-1].words)
-            now += _committed_words(segments[-1])
+            begun, ended = _committed_words(segments[-1])
+            now += begun
+            whole += ended
         assert len(now) >= len(self.committed), "a committed word is gone"
-        for before, after in zip(self.committed, now, strict=False):
+        for index, (before, after) in enumerate(zip(self.committed, now, strict=False)):
             assert after.start == before.start
-            if _spoken(after.word) == _spoken(before.word):
+            if index < self._whole and _spoken(after.word) == _spoken(before.word):
                 assert (after.end, after.probability) == (before.end, before.probability)
-        self.committed = now
+        self.committed, self._whole = now, whole
 
 
 def _check_segment(segment: WireSegment) -> None:
@@ -69,16 +73,17 @@ def _check_segment(segment: WireSegment) -> None:
     assert all(0.0 <= word.probability <= 1.0 for word in words)
 
 
-def _committed_words(segment: WireSegment) -> list[WireWord]:
-    """The words of an open segment that begin inside of its ``committed_text``."""
+def _committed_words(segment: WireSegment) -> tuple[list[WireWord], int]:
+    """The words of an open segment that begin in its ``committed_text``; how many end there."""
     assert segment.committed_text is not None
-    words, length = [], 0
+    words, length, whole = [], 0, 0
     for word in segment.words:
         if length >= len(segment.committed_text):
             break
         words.append(word)
         length += len(word.word)
-    return words
+        whole += length <= len(segment.committed_text)
+    return words, whole
 
 
 def _spoken(text: str) -> str:
