@@ -130,6 +130,13 @@ def _latency() -> Measurement:
     return latency
 
 
+def _load() -> Measurement:
+    from whisper_streaming.bench import load
+
+    return load
+
+
 BENCHMARKS: Final[tuple[Benchmark, ...]] = (
     Benchmark("latency", "how late words are shown and final, flicker, word errors", _latency),
+    Benchmark("load", "how many live sessions this machine carries", _load),
 )

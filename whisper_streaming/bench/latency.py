@@ -17,9 +17,9 @@ docs/benchmarks.md.
 import argparse
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
 
 from whisper_streaming.backends import create_backend
+from whisper_streaming.bench.live_run import stream_recordings
 from whisper_streaming.bench.offline import (
     OfflineTexts,
     decode_offline,
@@ -33,31 +33,20 @@ from whisper_streaming.bench.recordings import (
     add_recording_arguments,
     chosen_recordings,
 )
-from whisper_streaming.bench.report import Chart, Column, Report, Row, Value, distribution
-from whisper_streaming.bench.scoring import (
-    Score,
-    score,
-    score_details,
-    score_take,
-    totals,
-    wer_against,
-)
+from whisper_streaming.bench.report import Chart, Column, Report, Row, distribution
+from whisper_streaming.bench.scoring import Score, score, score_details, totals, wer_against
 from whisper_streaming.bench.server_process import (
-    ServerUnderTest,
     add_server_arguments,
     server_config,
     server_under_test,
 )
 from whisper_streaming.bench.sessions import (
     OUR_OPTIONS,
-    generate,
     lanes_through_all,
-    recordings_job,
 )
 from whisper_streaming.bench.simulation import simulate
 from whisper_streaming.config import ServerConfig
 from whisper_streaming.core.transcript import SegmentRules
-from whisper_streaming.evaluate import percentile
 from whisper_streaming.server.session_setup import set_up_session
 from whisper_streaming.wire.base import Configure
 
@@ -76,20 +65,6 @@ COLUMNS = (
     Column("Lost tail", "{lost_tail}"),
     Column("CPU per audio second", "{cpu_s_per_audio_s:.3f} s"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """What the paced sessions gave."""
-
-    scores: tuple[Score, ...]
-    cpu_s: float | None
-    generator_cpu_s: float
-    late_p99_s: float
-
-    @property
-    def audio_s(self) -> float:
-        return sum(score.audio_s for score in self.scores)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -116,48 +91,29 @@ def run(arguments: argparse.Namespace) -> Report:
     """
     recordings = chosen_recordings(arguments)
     config = server_config(arguments)
+    lanes = lanes_through_all(arguments.sessions, len(recordings))
+    options = {**OUR_OPTIONS, "use_vad": False} if arguments.no_vad else OUR_OPTIONS
     with server_under_test(arguments) as server:
-        live = stream(server, recordings, arguments.sessions, use_vad=not arguments.no_vad)
-    rows: list[Row] = [_live_row(live, arguments.sessions)]
+        live = stream_recordings(
+            server, recordings, lanes, f"live, {len(lanes)} at a time", options=options
+        )
+    rows: list[Row] = [{"what": "live: paced, wall clock", **live.as_row(len(lanes))}]
     details: dict[str, object] = {"sessions": score_details(live.scores)}
     charts = [_chart("live", live.scores)]
-    notes = [_generator_note(live), *_failure_notes(live.scores)]
+    notes = [live.generator_note, *live.failure_notes]
     if not arguments.live_only:
         simulated, offline = simulate_all(config, recordings, use_vad=not arguments.no_vad)
-        rows = _with_references(rows[0], live, simulated, offline)
+        rows = _with_references(rows[0], live.scores, simulated, offline)
         details |= {"simulated": score_details(simulated), **offline_details(offline)}
         charts.append(_chart("simulated", simulated))
         notes.insert(0, offline_note(offline))
     return Report(
-        title=f"Latency, {arguments.sessions} at a time, {len(recordings)} recordings",
+        title=f"Latency, {len(lanes)} at a time, {len(recordings)} recordings",
         columns=COLUMNS,
         rows=rows,
         notes=notes,
         charts=charts,
         details=details,
-    )
-
-
-def stream(
-    server: ServerUnderTest, recordings: Sequence[Recording], sessions: int, *, use_vad: bool = True
-) -> Live:
-    """Stream every recording once in real time, ``sessions`` at a time.
-
-    Raises:
-        BenchmarkError: If the load generator fails.
-    """
-    options = OUR_OPTIONS if use_vad else {**OUR_OPTIONS, "use_vad": False}
-    lanes = lanes_through_all(sessions, len(recordings))
-    job = recordings_job(server.url, recordings, lanes, options=options)
-    cpu_before = server.cpu_s()
-    outcome = generate(job, f"live, {len(lanes)} at a time")
-    cpu_after = server.cpu_s()
-    late = [late_s for take in outcome.takes for late_s in take.late_s]
-    return Live(
-        scores=tuple(score_take(take, recordings[take.track]) for take in outcome.takes),
-        cpu_s=None if cpu_before is None or cpu_after is None else cpu_after - cpu_before,
-        generator_cpu_s=outcome.cpu_s,
-        late_p99_s=percentile(late, 99),
     )
 
 
@@ -185,7 +141,7 @@ def simulate_all(
 
 def _with_references(
     live_row: Row,
-    live: Live,
+    live: Sequence[Score],
     simulated: Sequence[Score],
     offline: Sequence[OfflineTexts],
 ) -> list[Row]:
@@ -199,37 +155,8 @@ def _with_references(
     offline_rows: list[Row] = [
         {"what": f"offline, {each.window_s:g}-s windows", "wer": each.rate} for each in offline
     ]
-    live_row = {**live_row, "wer_against_offline": wer_against(live.scores, texts)}
+    live_row = {**live_row, "wer_against_offline": wer_against(live, texts)}
     return [live_row, simulated_row, *offline_rows]
-
-
-def _live_row(live: Live, sessions: int) -> dict[str, Value]:
-    cpu = None if live.cpu_s is None else live.cpu_s / max(1.0, live.audio_s)
-    return {
-        "what": "live: paced, wall clock",
-        "sessions": sessions,
-        "audio_s": live.audio_s,
-        **totals(live.scores),
-        "cpu_s_per_audio_s": cpu,
-        "generator_cpu_s_per_audio_s": live.generator_cpu_s / max(1.0, live.audio_s),
-        "generator_late_p99_s": live.late_p99_s,
-    }
-
-
-def _generator_note(live: Live) -> str:
-    return (
-        f"The load generator took {live.generator_cpu_s / max(1.0, live.audio_s):.4f} s of "
-        f"processor time per audio second and sent p99 {1000 * live.late_p99_s:.0f} ms late; "
-        "its lateness is part of the latencies."
-    )
-
-
-def _failure_notes(scores: Sequence[Score]) -> list[str]:
-    return [
-        f"{each.recording} is not whole: {each.failure}."
-        for each in scores
-        if each.failure is not None
-    ]
 
 
 def _chart(what: str, scores: Sequence[Score]) -> Chart:

@@ -27,7 +27,11 @@ _SHOWN_LOG_LINES: Final = 5
 _PROC: Final = Path("/proc")
 
 # What would stand in the way of a load; given first, so that --server-flags can say otherwise.
-_OPEN_TO_ALL: Final = ("--max-clients", "100000", "--max-connection-time", "86400")
+_OPEN_TO_ALL: Final = (
+    "--max-clients=100000",
+    "--max-connection-time=86400",
+    "--set=limits.measured_admission=false",
+)
 
 
 @dataclass(frozen=True, slots=True)
