@@ -54,7 +54,7 @@ class BackendSettings(Settings):
     workers: int = Field(
         default=0,
         ge=0,
-        description="Decodes that run side by side; 0 chooses by the size of the model.",
+        description="Decodes that run side by side; 0 tries at start which number suits the model.",
     )
     beam_size: int = Field(
         default=1,
@@ -103,6 +103,20 @@ class VadSettings(Settings):
         if self.release > self.threshold:
             raise ValueError("release must not be above threshold")
         return self
+
+
+class InputSettings(Settings):
+    """What clients are told about their audio."""
+
+    notices: bool = Field(
+        default=True,
+        description="Tell a client, once each, that its audio is muted, clipped, or has nothing "
+        "above 4 kHz like a telephone. The last two need the `silero` detector.",
+    )
+    muted_after_s: PositiveSeconds = Field(
+        default=10.0,
+        description="Digital silence from the start that is taken for a muted microphone.",
+    )
 
 
 class EndpointSettings(Settings):
@@ -154,6 +168,16 @@ class LimitSettings(Settings):
     """What a client may cost."""
 
     max_clients: int = Field(default=4, ge=1, description="Sessions at the same time.")
+    measured_admission: bool = Field(
+        default=True,
+        description="Also refuse clients beyond the sessions of continuous speech that the "
+        "machine was measured to carry. One is always served, and silent ones do not count.",
+    )
+    calibration_s: Seconds = Field(
+        default=1.5,
+        description="Time at start for measuring how fast each model decodes; 0: not measured, "
+        "and clients are refused by `max_clients` alone.",
+    )
     max_connection_time_s: PositiveSeconds = Field(
         default=600.0, description="Longest session in seconds of wall clock, idle or not."
     )
@@ -208,6 +232,7 @@ class ServerConfig(Settings):
     )
     backend: BackendSettings = BackendSettings()
     vad: VadSettings = VadSettings()
+    input: InputSettings = InputSettings()
     endpoint: EndpointSettings = EndpointSettings()
     policy: PolicySettings = PolicySettings()
     segment: SegmentSettings = SegmentSettings()

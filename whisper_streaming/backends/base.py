@@ -30,6 +30,31 @@ class StreamingProfile:
     prompt_lengths: tuple[int, ...] = (0, 16, 32, 64)
     word_time_offset_s: float = 0.0
 
+    def bucket_s(self, window_s: float) -> float:
+        """Length that a window of ``window_s`` seconds is padded to."""
+        needed = window_s + self.bucket_pad_s
+        fitting = (bucket for bucket in self.window_buckets_s if bucket >= needed)
+        return next(fitting, self.window_buckets_s[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class ModelShape:
+    """What decides how long a Whisper model computes.
+
+    Attributes:
+        mels: Mel channels of the encoder's input.
+        width: Of the hidden states.
+        encoder_layers: Of the encoder.
+        decoder_layers: Of the decoder.
+        vocabulary_size: Tokens that each step of the decoder chooses from.
+    """
+
+    mels: int
+    width: int
+    encoder_layers: int
+    decoder_layers: int
+    vocabulary_size: int
+
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
@@ -41,6 +66,7 @@ class ModelInfo:
         is_multilingual: Whether it detects languages and translates.
         profile: How it likes to be streamed.
         notice: What every client of it should be told, e.g. that it is the embedded model.
+        shape: What decides how long it computes; None if unknown.
     """
 
     name: str
@@ -48,6 +74,7 @@ class ModelInfo:
     is_multilingual: bool
     profile: StreamingProfile
     notice: str | None = None
+    shape: ModelShape | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +86,18 @@ class BackendInfo:
         models: The loaded models; the first is the default.
         workers: How many threads may call ``decode_batch`` at the same time.
         max_batch: Windows per call beyond which a batch gains nothing.
+        threads_per_worker: Cores that one call of ``decode_batch`` computes on.
+        cores: Cores of this machine that decoding shares with the rest of the server.
+        is_processor_bound: Decoding does nothing but compute on these cores.
     """
 
     engine: str
     models: tuple[ModelInfo, ...]
     workers: int
     max_batch: int
+    threads_per_worker: int = 1
+    cores: int = 1
+    is_processor_bound: bool = False
 
     def model(self, name: str | None) -> ModelInfo:
         """The loaded model called ``name``, or the default one."""

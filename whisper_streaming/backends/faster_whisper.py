@@ -13,6 +13,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from whisper_streaming.backends.base import BackendInfo
+from whisper_streaming.backends.model_loading import can_try_threads, load_models
 from whisper_streaming.backends.model_store import ResolvedModel
 from whisper_streaming.backends.whisper_model import Device, WhisperModel
 from whisper_streaming.config import BackendSettings
@@ -25,9 +26,6 @@ logger = logging.getLogger("whisper_streaming.backend")
 # Batches past 8 gain nothing on a CPU, and the slowest row holds back the others.
 _MAX_BATCH_CPU: Final = 8
 _MAX_BATCH_GPU: Final = 32
-# Small models do not fill two threads: one thread for each of two workers decodes almost twice
-# as many windows as two threads for one. Large ones want all threads for one window's latency.
-_SMALL_MODEL_BYTES: Final = 200 * 2**20
 _WARM_UP_S: Final = 1.0
 _GPU_HINT: Final = (
     "CTranslate2 needs cuBLAS and cuDNN for CUDA 12; install them with: pip install '.[gpu]'"
@@ -48,9 +46,7 @@ class FasterWhisperBackend:
         # spin on after it: without this bound a decode costs twice the processor time.
         self._blas_threads = threadpool_limits(limits=1, user_api="blas")
         try:
-            loaded = [
-                WhisperModel(model.name, model.path, device, model.notice) for model in models
-            ]
+            device, loaded = load_models(models, device, settings)
         except ModelLoadError as exc:
             if device.name == "cuda":
                 raise ModelLoadError(f"{exc}\n{_GPU_HINT}") from exc
@@ -63,6 +59,9 @@ class FasterWhisperBackend:
             models=tuple(model.info for model in loaded),
             workers=device.workers,
             max_batch=_MAX_BATCH_GPU if device.name == "cuda" else _MAX_BATCH_CPU,
+            threads_per_worker=device.threads_per_worker,
+            cores=_usable_cores(),
+            is_processor_bound=device.name == "cpu",
         )
         logger.info(
             "%d workers of %d threads on %s, compute type %s",
@@ -121,6 +120,9 @@ class FasterWhisperBackend:
 def choose_device(settings: BackendSettings, folders: Sequence[Path]) -> Device:
     """Decide where models run and by how many workers and threads.
 
+    On a CPU and without ``settings.workers`` this is where :class:`FasterWhisperBackend` begins to
+    try: one thread for each worker, or all threads for one if the models are too large to try.
+
     Raises:
         ModelLoadError: If a GPU was asked for and none can be used.
     """
@@ -137,11 +139,7 @@ def choose_device(settings: BackendSettings, folders: Sequence[Path]) -> Device:
     if compute_type == "default":
         compute_type = "float16" if has_gpu else "int8"
     threads = settings.threads or _usable_cores()
-    if has_gpu:
-        workers = settings.workers or 1
-    else:
-        largest = max((folder / "model.bin").stat().st_size for folder in folders)
-        workers = settings.workers or (threads if largest < _SMALL_MODEL_BYTES else 1)
+    workers = settings.workers or (threads if not has_gpu and can_try_threads(folders) else 1)
     return Device(name, compute_type, workers, max(1, threads // workers))
 
 

@@ -23,6 +23,7 @@ from faster_whisper.feature_extractor import FeatureExtractor
 from faster_whisper.tokenizer import Tokenizer
 
 from whisper_streaming.backends.base import ModelInfo, StreamingProfile
+from whisper_streaming.backends.model_shape import read_shape
 from whisper_streaming.backends.profile import load_profile
 from whisper_streaming.backends.words import (
     Piece,
@@ -94,14 +95,18 @@ class WhisperModel:
         self._has_aligned = False
         profile = load_profile(folder)
         self._check_buckets(profile)
-        self.info = ModelInfo(name, self._languages(), self._model.is_multilingual, profile, notice)
+        self.info = ModelInfo(
+            name,
+            self._languages(),
+            self._model.is_multilingual,
+            profile,
+            notice,
+            shape=read_shape(folder),
+        )
 
     def bucket_s(self, request: DecodeRequest) -> float:
         """Length the request's window is padded to."""
-        profile = self.info.profile
-        needed = request.duration_s + profile.bucket_pad_s
-        fitting = (bucket for bucket in profile.window_buckets_s if bucket >= needed)
-        return next(fitting, profile.window_buckets_s[-1])
+        return self.info.profile.bucket_s(request.duration_s)
 
     def prompt_length(self, request: DecodeRequest) -> int:
         """Number of context tokens the request's window gets."""

@@ -3,14 +3,30 @@
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from whisper_streaming.errors import ServerFull
 
 DEFAULT_MAX_CLIENTS: Final = 4
 DEFAULT_MAX_CONNECTION_TIME_S: Final = 600.0
+NEW_SESSION_S: Final = 5.0
+"""A session so young counts as speaking, though it has not said anything yet."""
 
 Report = Callable[[], Mapping[str, object]]
+
+
+class Load(Protocol):
+    """What the machine was measured to carry."""
+
+    @property
+    def sessions(self) -> int:
+        """Sessions in which somebody speaks."""
+        ...
+
+    @property
+    def is_overloaded(self) -> bool:
+        """Whether the sessions that are there are too many already."""
+        ...
 
 
 class Place:
@@ -19,6 +35,7 @@ class Place:
     def __init__(self, owner: "ClientManager", number: int, started: float, limit_s: float) -> None:
         self._owner = owner
         self._report: Report = dict
+        self._is_silent: Callable[[], bool] = bool
         self.number = number
         self.started = started
         self.limit_s = limit_s
@@ -28,9 +45,17 @@ class Place:
         """When the place is free at the latest, on the manager's clock."""
         return self.started + self.limit_s
 
-    def report_with(self, report: Report) -> None:
-        """Let the status show what ``report`` gives; it must hold nothing of a transcript."""
+    def report_with(self, report: Report, is_silent: Callable[[], bool] = bool) -> None:
+        """Let the status show what ``report`` gives; it must hold nothing of a transcript.
+
+        A session that ``is_silent`` now costs the machine next to nothing.
+        """
         self._report = report
+        self._is_silent = is_silent
+
+    def is_busy(self, now: float) -> bool:
+        """Whether the session counts for what the machine carries."""
+        return now - self.started < NEW_SESSION_S or not self._is_silent()
 
     def describe(self, now: float) -> dict[str, object]:
         """The row of this session in the status."""
@@ -60,6 +85,8 @@ class Place:
 class ClientManager:
     """Admits at most ``max_clients`` sessions and says how long the next one has to wait.
 
+    With :meth:`limit_by` it also admits no more speaking sessions than the machine carries.
+
     :meth:`admit` takes a place without an ``await`` in between, so simultaneous connects of one
     event loop cannot share the last one.
 
@@ -81,6 +108,7 @@ class ClientManager:
         self._clock = clock
         self._created = clock()
         self._places: dict[int, Place] = {}
+        self._load: Load | None = None
         self._admitted = 0
         self._refused = 0
         self._sections: dict[str, Callable[[], object]] = {}
@@ -93,7 +121,7 @@ class ClientManager:
     @property
     def is_full(self) -> bool:
         """Whether the next client would be refused."""
-        return len(self._places) >= self.max_clients
+        return self._leaving() is not None
 
     def admit(self, max_connection_time_s: float | None = None) -> Place:
         """Take a place.
@@ -117,12 +145,30 @@ class ClientManager:
         """Give a place back; idempotent."""
         self._places.pop(place.number, None)
 
+    def limit_by(self, load: Load) -> None:
+        """Refuse clients also beyond what the machine carries. One is always admitted."""
+        self._load = load
+
     def estimated_wait_s(self) -> float:
-        """Seconds until the first place is free at the latest; 0.0 while there is one."""
-        if not self.is_full:
-            return 0.0
-        first = min(place.deadline for place in self._places.values())
-        return max(0.0, first - self._clock())
+        """Seconds until a place is free at the latest; 0.0 while there is one."""
+        leaving = self._leaving()
+        return 0.0 if leaving is None else max(0.0, leaving.deadline - self._clock())
+
+    def _leaving(self) -> Place | None:
+        """The session whose end makes the next place free; None while there is one."""
+        places = sorted(self._places.values(), key=lambda place: place.deadline)
+        surplus = len(places) - self.max_clients
+        if surplus >= 0:
+            return places[surplus]
+        if self._load is None:
+            return None
+        now = self._clock()
+        busy = [place for place in places if place.is_busy(now)]
+        # Measured low, or measured again: there may be more sessions than fit.
+        surplus = len(busy) - max(1, self._load.sessions)
+        if surplus >= 0:
+            return busy[surplus]
+        return busy[0] if busy and self._load.is_overloaded else None
 
     def add_section(self, name: str, describe: Callable[[], object]) -> None:
         """Show what ``describe`` gives as ``name`` in the status."""

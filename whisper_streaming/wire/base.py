@@ -81,11 +81,15 @@ class Welcome:
         engine: The backend's true name.
         model: Name of the model that serves the session.
         notice: Something the user should read, e.g. that another model was asked for.
+        rtf: Decode seconds per second of speech on the server's machine; None if not measured.
+        largest_live_model: The largest model that the machine carries live, if known.
     """
 
     engine: str
     model: str
     notice: str | None = None
+    rtf: float | None = None
+    largest_live_model: str | None = None
 
 
 class ServerCodec(Protocol):

@@ -7,6 +7,8 @@ from whisper_streaming.core.events import (
     AudioAccount,
     AudioGap,
     Event,
+    InputFault,
+    InputImpaired,
     LanguageDetected,
     SessionEnded,
     SessionFailed,
@@ -21,6 +23,7 @@ from whisper_streaming.wire.base import (
     VadWishes,
     Welcome,
 )
+from whisper_streaming.wire.input_notices import INPUT_NOTICES
 from whisper_streaming.wire.pcm import PcmReader
 from whisper_streaming.wire.whisper_live_captions import CaptionWriter
 from whisper_streaming.wire.whisper_live_messages import (
@@ -49,6 +52,7 @@ class WhisperLiveServerCodec:
         self._transcript = Transcript(rules, retain=1)
         self._captions: CaptionWriter | None = None
         self._awaits_language = False
+        self._faults: list[InputFault] = []  # not told yet
         self._account: AudioAccount | None = None
         self._has_failed = False
 
@@ -74,8 +78,14 @@ class WhisperLiveServerCodec:
     def welcome(self, welcome: Welcome) -> list[str]:
         # Stock clients store completed segments only from a backend of exactly this name.
         ready = {"message": SERVER_READY, "backend": "faster_whisper"}
-        ready |= {"engine": welcome.engine, "model": welcome.model}
-        return [self._message(ready | ({"notice": welcome.notice} if welcome.notice else {}))]
+        known = {
+            "engine": welcome.engine,
+            "model": welcome.model,
+            "notice": welcome.notice or None,
+            "rtf": None if welcome.rtf is None else round(welcome.rtf, 3),
+            "largest_live_model": welcome.largest_live_model,
+        }
+        return [self._message(ready | {key: value for key, value in known.items() if value})]
 
     def refuse_full(self, retry_after_s: float) -> list[str]:
         return [self._message({"status": "WAIT", "message": float(retry_after_s / 60)})]
@@ -89,6 +99,8 @@ class WhisperLiveServerCodec:
             match event:
                 case LanguageDetected():
                     messages += self._language(event)
+                case InputImpaired(fault=fault):
+                    self._faults.append(fault)
                 case AudioGap():
                     messages.append(self._gap(event))
                 case SessionEnded(account=account):
@@ -96,7 +108,7 @@ class WhisperLiveServerCodec:
                 case SessionFailed(account=account, public_reason=reason):
                     self._account = account
                     failure = self._error(reason)
-        return messages + self._segments(completed) + failure
+        return messages + self._warnings() + self._segments(completed) + failure
 
     def fail(self, error: WhisperStreamingError) -> list[str]:
         return self._error(error.public_reason)
@@ -166,6 +178,20 @@ class WhisperLiveServerCodec:
         text = f"the audio from {gap.start:.2f} s to {gap.end:.2f} s was lost: {gap.reason.value}"
         span = {"start": round(gap.start, 3), "end": round(gap.end, 3)}
         return self._message({"status": "WARNING", "message": text, "gap": span})
+
+    def _warnings(self) -> list[str]:
+        options = self._options
+        # WhisperLive's browser extension that asked for the language takes whatever comes after
+        # SERVER_READY for it. Clients of ours can be told at once that they are muted.
+        if self._awaits_language and not (options is not None and options.summary):
+            return []
+        faults, self._faults = self._faults, []
+        return [
+            self._message(
+                {"status": "WARNING", "message": INPUT_NOTICES[fault], "input": fault.value}
+            )
+            for fault in faults
+        ]
 
     def _error(self, reason: str) -> list[str]:
         # A failed session is an event and then an error of the connection as well.

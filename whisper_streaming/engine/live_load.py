@@ -1,0 +1,43 @@
+"""What a stream of live speech asks of a model: which windows, and how often."""
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+from whisper_streaming.backends.base import StreamingProfile
+
+UPDATE_INTERVAL_S: Final = 1.0
+"""A session counts as live while it is updated so often. Two hypotheses must agree on a word, and
+windows are cut when their batch forms, so that words are final within two intervals (p95)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveWindow:
+    """Windows of one bucket, as live sessions ask for them.
+
+    Attributes:
+        bucket_s: What they are padded to.
+        window_s: A typical length, without padding.
+        share: Share of all updates, in (0, 1].
+    """
+
+    bucket_s: float
+    window_s: float
+    share: float
+
+
+def live_windows(profile: StreamingProfile) -> tuple[LiveWindow, ...]:
+    """The windows of a session in which somebody speaks without end, the most frequent first.
+
+    A window grows with the speech until it is trimmed, and grows again: all its lengths up to
+    the trimming are equally frequent.
+    """
+    longest = math.ceil(profile.window.trim_window_s)
+    lengths = [min(float(second), profile.window.trim_window_s) for second in range(1, longest + 1)]
+    counts = Counter(profile.bucket_s(length) for length in lengths)
+    by_bucket = {profile.bucket_s(length): length for length in lengths}
+    return tuple(
+        LiveWindow(bucket, by_bucket[bucket], count / len(lengths))
+        for bucket, count in counts.most_common()
+    )

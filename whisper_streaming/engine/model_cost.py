@@ -1,0 +1,81 @@
+"""How long Whisper models of other shapes would take, from the measured time of one."""
+
+from typing import Final
+
+from whisper_streaming.backends.base import ModelShape, StreamingProfile
+from whisper_streaming.engine.live_load import live_windows
+
+STOCK_MODELS: Final = ("tiny", "base", "small", "medium", "turbo", "large-v3")
+"""The models that an operator chooses from, in the order of their cost."""
+
+_DIMENSIONS: Final = {  # mels, width, layers of the encoder and of the decoder
+    "tiny": (80, 384, 4, 4),
+    "base": (80, 512, 6, 6),
+    "small": (80, 768, 12, 12),
+    "medium": (80, 1024, 24, 24),
+    "turbo": (128, 1280, 32, 4),
+    "large-v3": (128, 1280, 32, 32),
+}
+_FRAMES_PER_SECOND: Final = 50
+_TICK_TOKENS: Final = 20
+"""Tokens of one update: start, a dozen words of prefix, a few new ones."""
+_STEP_FACTOR: Final = 12.0
+"""A step of the decoder reads all its weights for one token, so its multiplications cost more
+than the encoder's. Measured with int8 on one core: 70 to 100 against 6 to 8 billion a second, for
+tiny, base and small alike."""
+_THREADS_EXPONENT: Final = 0.5
+"""Twice the threads decode a single window 1.3 (base) to 1.5 times (small) as fast."""
+
+
+def stock_shape(name: str, vocabulary_size: int) -> ModelShape:
+    """The shape of a stock model; their vocabularies differ by a token or two."""
+    return ModelShape(*_DIMENSIONS[name], vocabulary_size)
+
+
+def window_cost(shape: ModelShape, window_s: float) -> float:
+    """Work of one update with a window of ``window_s`` seconds, padding included.
+
+    Returns:
+        Multiplications of the encoder, and what the decoder's would be worth there.
+    """
+    frames = window_s * _FRAMES_PER_SECOND
+    width = shape.width
+    layer = 12 * width**2 * frames + 2 * width * frames**2
+    convolutions = 3 * width * frames * (2 * shape.mels + width)
+    # Keys and values of the cross attention are computed by ``generate`` and again by ``align``.
+    cross = 2 * shape.decoder_layers * 2 * width**2 * frames
+    step = shape.decoder_layers * 14 * width**2 + shape.vocabulary_size * width
+    return shape.encoder_layers * layer + convolutions + cross + _STEP_FACTOR * _TICK_TOKENS * step
+
+
+def mean_window_cost(shape: ModelShape, profile: StreamingProfile) -> float:
+    """:func:`window_cost` of a mean update of a stream that ``profile`` shapes."""
+    return sum(
+        window.share * window_cost(shape, window.bucket_s) for window in live_windows(profile)
+    )
+
+
+def largest_live_model(
+    shape: ModelShape, rtf: float, profile: StreamingProfile, *, threads: int, cores: int
+) -> str | None:
+    """The largest stock model that this machine would carry for one live session.
+
+    Args:
+        shape: Of a model that was measured here.
+        rtf: Its measured real-time factor.
+        profile: How it was streamed. The stock models are streamed with the defaults.
+        threads: Cores that a window of the measured model was decoded on.
+        cores: Those that a larger model would get for a window.
+
+    Returns:
+        Its name; None if even the smallest would be too slow.
+    """
+    speedup = (cores / threads) ** _THREADS_EXPONENT
+    per_cost = rtf / mean_window_cost(shape, profile) / speedup
+    live = [
+        name
+        for name in STOCK_MODELS
+        if per_cost * mean_window_cost(stock_shape(name, shape.vocabulary_size), StreamingProfile())
+        <= 1.0
+    ]
+    return live[-1] if live else None
