@@ -18,7 +18,7 @@ from whisper_streaming.backends.model_store import DEMO, DEMO_PATH
 from whisper_streaming.cli_flags import FlagParser, print_any_text
 from whisper_streaming.client import TranscriptionClient, TranscriptionResult, TranscriptSegment
 from whisper_streaming.client.display import Display, LiveCaptions, PlainCaptions
-from whisper_streaming.config import BackendSettings, ServerConfig
+from whisper_streaming.config import BackendSettings, LimitSettings, ServerConfig
 from whisper_streaming.core.audio import FloatArray, samples_of, seconds
 from whisper_streaming.core.hypothesis import DecodeOptions
 from whisper_streaming.engine.whole import decode_whole
@@ -72,7 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         recording = load_recording(arguments.audio)
         display.notify("Starting the server with the embedded model ...")
-        config = ServerConfig(backend=BackendSettings(models=(DEMO,)))
+        config = ServerConfig(
+            backend=BackendSettings(models=(DEMO,)), limits=LimitSettings(calibration_s=0)
+        )
         with local_server(config) as port:
             performance = perform(recording, port, display, realtime=not arguments.fast)
         offline = transcribe_offline(recording, config)

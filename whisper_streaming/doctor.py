@@ -123,6 +123,7 @@ def _checks(device: Device, port: int) -> Iterable[Callable[[], Finding]]:
     yield partial(check_port, port)
     yield check_model
     yield partial(check_round_trip, device)
+    yield partial(check_speed, device)
 
 
 def check_python(version: tuple[int, ...] = sys.version_info[:3]) -> Finding:
@@ -267,6 +268,37 @@ def check_round_trip(device: Device) -> Finding:
         text = " ".join(trip.heard) or "nothing"
         return Finding(State.FAULT, subject, f"{heard}; heard: {text}", "report it")
     return Finding(State.OK, subject, f"{heard}, by the embedded model")
+
+
+def check_speed(device: Device) -> Finding:
+    """What the machine carries live, estimated from the embedded model's decodes."""
+    from whisper_streaming.backends import create_backend
+    from whisper_streaming.backends.model_store import DEMO
+    from whisper_streaming.config import BackendSettings, LimitSettings
+    from whisper_streaming.errors import WhisperStreamingError
+    from whisper_streaming.server.measured import Measured, measure
+
+    subject = "speed"
+    try:
+        backend = create_backend(BackendSettings(models=(DEMO,), device=device))
+        try:
+            backend.warm_up()
+            calibrations = measure(backend, LimitSettings().calibration_s)
+        finally:
+            backend.close()
+    except WhisperStreamingError as exc:
+        return Finding(State.FAULT, subject, _one_line(exc), "see the line above, or report it")
+    measured = Measured(calibrations, backend.info)
+    pace = measured.pace(DEMO)
+    detail = (
+        f"real-time factor {pace.rtf:.2f} and about {measured.sessions} live sessions with the "
+        "embedded model"
+    )
+    if pace.largest_live_model is None:
+        fix = "take a machine with more or faster cores, or a GPU, for people's voices"
+        return Finding(State.OPTIONAL, subject, f"{detail}; too slow for any stock model", fix)
+    largest = f"{pace.largest_live_model!r} is the largest stock model that it carries live"
+    return Finding(State.OK, subject, f"{detail}; {largest}")
 
 
 def _is_recent(distribution: str, floor: str) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 
 from whisper_streaming.backends.model_store import DEMO, DEMO_PATH
 from whisper_streaming.client import TranscriptionClient
-from whisper_streaming.config import BackendSettings, ServerConfig
+from whisper_streaming.config import BackendSettings, LimitSettings, ServerConfig
 from whisper_streaming.core.audio import samples_of
 from whisper_streaming.local_server import LOCAL_HOST, local_server
 from whisper_streaming.media import decode_media
@@ -57,7 +57,10 @@ def run_round_trip(device: Literal["auto", "cpu", "cuda"] = "auto") -> RoundTrip
     utterances = json.loads(TRUTH.read_text(encoding="utf-8"))["utterances"][:UTTERANCES]
     samples = np.concatenate(list(decode_media(RECORDING)))
     excerpt = samples[: samples_of(utterances[-1]["end"] + _TAIL_S)]
-    config = ServerConfig(backend=BackendSettings(models=(DEMO,), device=device))
+    config = ServerConfig(
+        backend=BackendSettings(models=(DEMO,), device=device),
+        limits=LimitSettings(calibration_s=0),
+    )
     with local_server(config) as port:
         client = TranscriptionClient(
             LOCAL_HOST,

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -264,10 +264,27 @@ def _announce(server: WhisperStreamingServer) -> None:
         f"listening on ws://{host}:{server.port}",
         f"engine {info.engine}, {'models' if len(info.models) > 1 else 'model'} {models}, "
         f"{server.client_manager.max_clients} clients at most",
+        *_describe_pace(server),
         *(_framed(model.notice) for model in info.models if model.notice is not None),
     ]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
+
+
+def _describe_pace(server: WhisperStreamingServer) -> Iterator[str]:
+    """What was measured at the start, and what follows from it for the operator."""
+    if server.measured is None:
+        return
+    yield f"measured {server.measured.summary}"
+    paces = (server.measured.pace(model.name) for model in server.backend.info.models)
+    yield from (pace.warning for pace in paces if pace.warning is not None)
+    limits, sessions = server.config.limits, server.measured.sessions
+    if limits.measured_admission and sessions < limits.max_clients:
+        yield (
+            f"While {sessions} of the {limits.max_clients} clients speak, the next one is told to "
+            "wait, because more would get their captions late; they are admitted with "
+            "--set limits.measured_admission=false"
+        )
 
 
 def _framed(notice: str) -> str:

@@ -67,7 +67,7 @@ class Measured:
         self,
         calibrations: Mapping[str, Calibration],
         backend: BackendInfo,
-        stats: Callable[[], SchedulerStats],
+        stats: Callable[[], SchedulerStats] = SchedulerStats,
     ) -> None:
         self._paces = {
             name: _pace(each, backend.model(name), backend) for name, each in calibrations.items()

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from websockets.exceptions import ConnectionClosed
@@ -30,6 +30,7 @@ from whisper_streaming.server.live_session import (
     check_size,
     send,
 )
+from whisper_streaming.server.measured import Measured
 from whisper_streaming.server.session_setup import SessionSetup, set_up_session
 from whisper_streaming.server.vad_thread import VadThread
 from whisper_streaming.wire.base import Configure, ServerCodec, Welcome
@@ -57,6 +58,7 @@ class Service:
     manager: ClientManager
     speech_vad: VadThread
     energy_vad: VadThread
+    measured: Measured | None = None
 
 
 class SessionLogger(logging.LoggerAdapter[logging.Logger]):
@@ -163,7 +165,7 @@ class ServeClient:
             ),
             log=self._log,
         )
-        place.report_with(lambda: self._report(live, setup))
+        place.report_with(lambda: self._report(live, setup), lambda: not session.has_open_utterance)
         return live
 
     def _report(self, live: LiveSession, setup: SessionSetup) -> Mapping[str, object]:
@@ -177,8 +179,18 @@ class ServeClient:
         }
 
     def _welcome(self, setup: SessionSetup) -> Welcome:
-        return Welcome(
+        welcome = Welcome(
             engine=self._service.backend.engine, model=setup.model.name, notice=setup.notice
+        )
+        if self._service.measured is None:
+            return welcome
+        pace = self._service.measured.pace(setup.model.name)
+        notices = [notice for notice in (setup.notice, pace.warning) if notice is not None]
+        return replace(
+            welcome,
+            notice=" ".join(notices) or None,
+            rtf=pace.rtf,
+            largest_live_model=pace.largest_live_model,
         )
 
     async def _finish(self, outcome: Outcome, decode_s: float) -> None:

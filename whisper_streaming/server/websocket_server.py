@@ -24,6 +24,7 @@ from whisper_streaming.server.client_manager import ClientManager
 from whisper_streaming.server.http import Routes
 from whisper_streaming.server.listen import bind_sockets, listen_error
 from whisper_streaming.server.loop_watch import LoopWatch
+from whisper_streaming.server.measured import Measured, measure
 from whisper_streaming.server.serve_client import ServeClient, Service
 from whisper_streaming.server.session_setup import check_defaults
 from whisper_streaming.server.vad_thread import VadThread
@@ -52,6 +53,11 @@ class WhisperStreamingServer:
     Args:
         config: All settings; the defaults without it.
         backend_factory: Loads the backend.
+
+    Attributes:
+        config: The settings.
+        client_manager: Who is connected, and who may be.
+        measured: How fast the models are here; None before the start, and if not measured.
     """
 
     def __init__(
@@ -68,6 +74,7 @@ class WhisperStreamingServer:
         self._clients: set[ServeClient] = set()
         self._all_gone = asyncio.Event()
         self._running: _Running | None = None
+        self.measured: Measured | None = None
 
     @property
     def port(self) -> int:
@@ -232,6 +239,7 @@ class WhisperStreamingServer:
                 open_local_decoder(loaded.backend, self._scheduler_config())
             )
             check_defaults(self.config, loaded.backend.info)
+            self.measured = await self._measure(loaded.backend, scheduler)
             # The detector's products are small: NumPy's threads would only spin after each.
             stack.enter_context(threadpool_limits(limits=1, user_api="blas"))
             service = await asyncio.to_thread(self._create_service, loaded.backend.info, scheduler)
@@ -251,6 +259,19 @@ class WhisperStreamingServer:
             running.stack = stack.pop_all()
             self._running = running
         logger.info("listening on port %d", running.port)
+
+    async def _measure(self, backend: Backend, scheduler: Scheduler) -> Measured | None:
+        """Measure the models and admit clients by the result, unless the settings say not to."""
+        limits = self.config.limits
+        if limits.calibration_s == 0:
+            return None
+        calibrations = await asyncio.to_thread(measure, backend, limits.calibration_s)
+        measured = Measured(calibrations, backend.info, scheduler.stats)
+        logger.info("measured %s", measured.summary)
+        self.client_manager.add_section("capacity", measured.describe)
+        if limits.measured_admission:
+            self.client_manager.limit_by(measured)
+        return measured
 
     async def _run(self, loaded: "_Loaded", on_started: Callable[[Self], None] | None) -> None:
         signals = _Signals()
@@ -293,6 +314,7 @@ class WhisperStreamingServer:
             backend=backend,
             decoder=scheduler,
             manager=self.client_manager,
+            measured=self.measured,
             speech_vad=VadThread(create_vad(self.config.vad.detector)),
             energy_vad=VadThread(create_vad("energy")),
         )

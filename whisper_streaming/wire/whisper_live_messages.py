@@ -138,12 +138,24 @@ class WireSegment:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The server took the session."""
+    """The server took the session.
+
+    Attributes:
+        backend: As stock clients want it.
+        engine: The backend's true name; None from a stock server.
+        model: Which model serves the session, if the server tells.
+        notice: What the user should read, if there is anything.
+        rtf: Decode seconds per second of speech, if the server measured it; above 1 captions
+            come late.
+        largest_live_model: The largest model that its machine carries live, if it knows.
+    """
 
     backend: str
     engine: str | None
     model: str | None
     notice: str | None
+    rtf: float | None = None
+    largest_live_model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +257,8 @@ def _interpret(fields: dict[str, Any]) -> ServerMessage:
                 engine=_text_or_none(fields, "engine"),
                 model=_text_or_none(fields, "model"),
                 notice=_text_or_none(fields, "notice"),
+                rtf=None if fields.get("rtf") is None else float(fields["rtf"]),
+                largest_live_model=_text_or_none(fields, "largest_live_model"),
             )
         case "DISCONNECT":
             return Disconnect()
