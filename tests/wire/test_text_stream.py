@@ -10,6 +10,8 @@ from whisper_streaming.core.events import (
     AudioGap,
     Event,
     GapReason,
+    InputFault,
+    InputImpaired,
     PartialUpdated,
     SessionFailed,
     UtteranceEnded,
@@ -81,6 +83,12 @@ def test_says_what_was_lost_and_why_it_ends() -> None:
         "ERROR: the transcription model did not answer in time",
     ]
     assert codec.fail(DecodeTimeout()) == []
+
+
+def test_says_what_is_wrong_with_the_audio() -> None:
+    assert TextStreamCodec().encode([InputImpaired(InputFault.CLIPPED, 3.0)]) == [
+        "WARNING: the audio is too loud and clipped, which costs words: turn the input down"
+    ]
 
 
 def test_says_what_the_client_did_wrong() -> None:

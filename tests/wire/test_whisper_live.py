@@ -14,6 +14,8 @@ from whisper_streaming.core.events import (
     AudioGap,
     Event,
     GapReason,
+    InputFault,
+    InputImpaired,
     LanguageDetected,
     PartialUpdated,
     SessionEnded,
@@ -326,6 +328,29 @@ def test_warns_of_lost_audio() -> None:
         "gap": {"start": 1.0, "end": 2.5},
     }
     assert isinstance(parse_server_message(message), Notice)
+
+
+def test_warns_of_a_fault_of_the_input() -> None:
+    (message,) = opened().encode([InputImpaired(InputFault.MUTED, 10.0)])
+
+    assert json.loads(message) == {
+        "uid": "u",
+        "status": "WARNING",
+        "message": "the audio is digital silence: is the microphone muted?",
+        "input": "muted",
+    }
+    assert parse_server_message(message) == Notice(json.loads(message)["message"])
+
+
+def test_a_stock_client_that_detects_the_language_gets_nothing_before_it() -> None:
+    """WhisperLive's browser extension takes the message after SERVER_READY for the language."""
+    impaired, detected = InputImpaired(InputFault.CLIPPED, 3.0), LanguageDetected("de", 0.9)
+    stock, ours = opened(language=None), opened(language=None, summary=True)
+
+    assert stock.encode([impaired]) == []
+    assert [json.loads(each).get("input") for each in ours.encode([impaired])] == ["clipped"]
+    language, warning = stock.encode([detected])
+    assert (json.loads(language)["language"], json.loads(warning)["input"]) == ("de", "clipped")
 
 
 @pytest.mark.parametrize("terminal", [SessionEnded(ACCOUNT), SessionFailed(ACCOUNT, "broken")])

@@ -14,6 +14,14 @@ class GapReason(StrEnum):
     OUT_OF_TIME = "no time left to decode it"
 
 
+class InputFault(StrEnum):
+    """What is wrong with an input."""
+
+    MUTED = "muted"
+    CLIPPED = "clipped"
+    NARROW_BAND = "narrow band"
+
+
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
     """Speech began; ``start`` includes the pre-roll."""
@@ -64,6 +72,17 @@ class AudioGap:
 
 
 @dataclass(frozen=True, slots=True)
+class InputImpaired:
+    """The audio itself is at fault, and a person may mend it; each fault is told once.
+
+    ``at`` is how much audio had come when it was certain.
+    """
+
+    fault: InputFault
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class AudioAccount:
     """Where every received sample went: ``received == decoded + silence + gap`` at the end.
 
@@ -102,6 +121,7 @@ Event = (
     | WordsCommitted
     | UtteranceEnded
     | AudioGap
+    | InputImpaired
     | SessionEnded
     | SessionFailed
 )

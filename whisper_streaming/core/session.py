@@ -18,6 +18,7 @@ from whisper_streaming.core.events import (
     AudioGap,
     Event,
     GapReason,
+    InputImpaired,
     LanguageDetected,
     PartialUpdated,
     SessionEnded,
@@ -43,6 +44,7 @@ from whisper_streaming.core.hypothesis import (
 )
 from whisper_streaming.core.ledger import AudioLedger
 from whisper_streaming.core.policy import CommitPolicy, LocalAgreement
+from whisper_streaming.core.quality import QualityMonitor, QualityRules
 from whisper_streaming.core.utterance import Utterance
 from whisper_streaming.errors import SessionStateError
 
@@ -72,6 +74,7 @@ class SessionConfig:
         context_s: Silence after which earlier text is no context any more.
         language_min_speech_s: Audio heard before a detected language is kept.
         language_min_probability: Certainty needed to keep a detected language.
+        quality: When the input is at fault; None does not judge it.
     """
 
     options: DecodeOptions = field(default_factory=DecodeOptions)
@@ -85,6 +88,7 @@ class SessionConfig:
     context_s: float = 5.0
     language_min_speech_s: float = 2.0
     language_min_probability: float = 0.5
+    quality: QualityRules | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,11 @@ class Session:
         self._failures = 0
         self._input = _Input.OPEN
         self._events: list[Event] = []
+        self._quality = (
+            QualityMonitor(config.quality, config.endpoint.frame_samples)
+            if config.quality is not None
+            else None
+        )
 
     # -- what comes in
 
@@ -142,6 +151,10 @@ class Session:
         if self._input is not _Input.OPEN:
             raise SessionStateError("audio after the end of the audio")
         self._audio.append(samples)
+        if self._quality is not None:
+            faults = self._quality.receive(samples, speech_probs)
+            at = self._audio.end_sample / SAMPLE_RATE
+            self._events += [InputImpaired(fault, at) for fault in faults]
         self._finder.receive(speech_probs.tolist())
         self._advance()
 

@@ -8,6 +8,7 @@ from whisper_streaming.config import ServerConfig
 from whisper_streaming.core.endpoint import EndpointRules
 from whisper_streaming.core.hypothesis import DecodeOptions
 from whisper_streaming.core.policy import LocalAgreement
+from whisper_streaming.core.quality import QualityRules
 from whisper_streaming.core.session import SessionConfig
 from whisper_streaming.errors import ConfigurationError, InvalidMessage
 from whisper_streaming.wire.base import Configure, VadWishes
@@ -58,6 +59,7 @@ def set_up_session(wishes: Configure, config: ServerConfig, backend: BackendInfo
         prompt=wishes.prompt,
         language_min_speech_s=config.policy.language_min_speech_s,
         language_min_probability=config.policy.language_min_probability,
+        quality=_quality_rules(config, knows_speech=uses_vad and config.vad.detector == "silero"),
     )
     return SessionSetup(session, model, uses_vad, _notice(wishes, model))
 
@@ -121,6 +123,12 @@ def _endpoint_rules(wishes: VadWishes, config: ServerConfig) -> EndpointRules:
         silence_s=_first(wishes.silence_s, config.endpoint.silence_s),
         pre_roll_s=_first(wishes.pre_roll_s, config.vad.pre_roll_s),
     )
+
+
+def _quality_rules(config: ServerConfig, *, knows_speech: bool) -> QualityRules | None:
+    if not config.input.notices:
+        return None
+    return QualityRules(muted_start_s=config.input.muted_after_s, judges_speech=knows_speech)
 
 
 def _first(wish: float | None, setting: float) -> float:

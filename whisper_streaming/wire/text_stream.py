@@ -8,10 +8,11 @@ import uuid
 from collections.abc import Sequence
 from typing import Final
 
-from whisper_streaming.core.events import AudioGap, Event, SessionFailed
+from whisper_streaming.core.events import AudioGap, Event, InputImpaired, SessionFailed
 from whisper_streaming.core.transcript import SegmentRules, Transcript
 from whisper_streaming.errors import InvalidMessage, UnsupportedAudio, WhisperStreamingError
 from whisper_streaming.wire.base import Audio, Command, Configure, EndOfAudio, Welcome
+from whisper_streaming.wire.input_notices import INPUT_NOTICES
 from whisper_streaming.wire.pcm import PcmFormat, PcmReader
 from whisper_streaming.wire.whisper_live_messages import is_end_of_audio
 
@@ -67,6 +68,8 @@ class TextStreamCodec:
                         f"WARNING: the audio from {start:.2f} s to {end:.2f} s was lost: "
                         f"{reason.value}"
                     )
+                case InputImpaired(fault=fault):
+                    messages.append(f"WARNING: {INPUT_NOTICES[fault]}")
                 case SessionFailed(public_reason=reason):
                     messages += self._error(reason)
         return messages
