@@ -54,7 +54,7 @@ ALLOWED = {
         "local_server", "evaluate", "cli_flags",
     },
     "evaluate": {"core"},
-    "doctor": {"client", "backends", "config", "errors", "round_trip"},
+    "doctor": {"client", "server", "backends", "config", "errors", "round_trip"},
     "round_trip": {"client", "backends", "core", "config", "media", "local_server"},
     "local_server": {"server", "config", "errors"},
     "transcribe": {"server", "client", "config", "errors", "local_server", "cli_flags"},
@@ -88,7 +88,7 @@ LIBRARIES = {
         "tqdm",
     },
     "demo": {"numpy", "rich"},
-    "bench": {"numpy", "rich", "ctranslate2", "matplotlib"},
+    "bench": {"numpy", "rich", "ctranslate2", "matplotlib", "whisper_live"},
     "doctor": {"ctranslate2", "faster_whisper"},
     "round_trip": {"numpy"},
 }  # fmt: skip
@@ -119,6 +119,7 @@ LATE_IMPORTS = {
     "vad": "create_vad loads the runtime of the chosen detector only",
     "cli": "a command loads what it needs, so that --version and listen start at once",
     "bench.cli": "a measurement loads what it needs",
+    "bench.stock_server": "whisper_live is in an environment of its own, and replaces names first",
     "bench.plot": "matplotlib is an extra, and only --plot needs it",
     "client.microphone": "pyaudio is an extra, and only a microphone needs it",
     "client.source": "pyaudio is an extra, and only a microphone needs it",
@@ -126,7 +127,17 @@ LATE_IMPORTS = {
 }
 
 # Only these talk to the process's own streams.
-MAY_PRINT = {"cli", "bench.cli", "demo", "doctor", "transcribe", "model_listing", "server.cli"}
+MAY_PRINT = {
+    "cli",
+    "bench.cli",
+    "bench.generator",
+    "bench.stock_server",
+    "demo",
+    "doctor",
+    "transcribe",
+    "model_listing",
+    "server.cli",
+}
 MAY_PRINT_PREFIX = ("client.cli", "client.display")
 
 

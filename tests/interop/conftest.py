@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.environment import (
+from tests.interop.processes import our_server
+from tests.interop.recordings import Excerpt, cut
+from whisper_streaming.bench.stock_environment import (
     WHISPER_LIVE,
-    InstallationError,
     StockEnvironment,
     provide_environment,
 )
-from tests.interop.processes import our_server
-from tests.interop.recordings import Excerpt, cut
+from whisper_streaming.errors import BenchmarkError
 
 
 @pytest.fixture(scope="session")
@@ -23,8 +23,8 @@ def stock(pytestconfig: pytest.Config) -> StockEnvironment:
     name = f"whisper-live-{WHISPER_LIVE}-python-{platform.python_version()}"
     try:
         return provide_environment(pytestconfig.cache.mkdir(name))
-    except InstallationError as error:
-        pytest.skip(f"whisper-live {WHISPER_LIVE} cannot be had from the package index: {error}")
+    except BenchmarkError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

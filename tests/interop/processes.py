@@ -27,8 +27,8 @@ def our_server(log: Path, *flags: str) -> Iterator[int]:
 @contextmanager
 def stock_server(packages: Path, log: Path) -> Iterator[int]:
     """The real WhisperLive server with the embedded model; gives the port."""
-    program = Path(__file__).parent / "stock_server.py"
-    with _listening([str(program), str(packages), str(MODEL)], log) as (_, line):
+    program = "whisper_streaming.bench.stock_server"
+    with _listening(["-m", program, str(packages), str(MODEL)], log) as (_, line):
         yield int(line)
 
 
@@ -45,7 +45,7 @@ def _listening(command: Sequence[str], log: Path) -> Iterator[tuple["subprocess.
             assert process.stdout is not None
             line = process.stdout.readline().strip()
             if not line:
-                pytest.fail(f"{command[0]} did not start: {log.read_text()}")
+                pytest.fail(f"{command} did not start: {log.read_text()}")
             yield process, line
         finally:
             process.kill()

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tests.interop.environment import StockEnvironment
+from whisper_streaming.bench.stock_environment import StockEnvironment
 
 _HERE = Path(__file__).parent
 _PROGRAM = _HERE / "stock_program.py"

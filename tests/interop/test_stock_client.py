@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.interop.environment import StockEnvironment
 from tests.interop.processes import our_server
 from tests.interop.recordings import Excerpt, words_of
 from tests.interop.stock_runs import Scenario, StockRuns
+from whisper_streaming.bench.stock_environment import StockEnvironment
 from whisper_streaming.client import TranscriptionClient, TranscriptionResult
 
 pytestmark = [pytest.mark.interop, pytest.mark.model, pytest.mark.slow]

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.interop.environment import StockEnvironment
 from tests.interop.processes import stock_server
 from tests.interop.recordings import Excerpt, words_of
+from whisper_streaming.bench.stock_environment import StockEnvironment
 from whisper_streaming.client import (
     AsyncTranscriptionClient,
     TranscriptionClient,

@@ -136,7 +136,14 @@ def _load() -> Measurement:
     return load
 
 
+def _baseline() -> Measurement:
+    from whisper_streaming.bench import baseline
+
+    return baseline
+
+
 BENCHMARKS: Final[tuple[Benchmark, ...]] = (
     Benchmark("latency", "how late words are shown and final, flicker, word errors", _latency),
     Benchmark("load", "how many live sessions this machine carries", _load),
+    Benchmark("baseline", "the real WhisperLive beside this server", _baseline),
 )

@@ -27,7 +27,7 @@ _SHOWN_LOG_LINES: Final = 5
 _PROC: Final = Path("/proc")
 
 # What would stand in the way of a load; given first, so that --server-flags can say otherwise.
-_OPEN_TO_ALL: Final = (
+OPEN_TO_ALL: Final = (
     "--max-clients=100000",
     "--max-connection-time=86400",
     "--set=limits.measured_admission=false",
@@ -161,7 +161,7 @@ def listening(command: Sequence[str], pattern: str) -> Iterator[tuple[int, int]]
 
 
 def _server_flags(arguments: argparse.Namespace) -> list[str]:
-    return ["--model", arguments.model, *_OPEN_TO_ALL, *shlex.split(arguments.server_flags)]
+    return ["--model", arguments.model, *OPEN_TO_ALL, *shlex.split(arguments.server_flags)]
 
 
 # -- /proc ----------------------------------------------------------------------------------

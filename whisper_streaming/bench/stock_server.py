@@ -1,11 +1,16 @@
 """Runs the real WhisperLive server on a free port and prints the port.
 
-Arguments: the folder with the unpacked wheel, the model folder. What the server imports and
-does not use for transcribing on a CPU (torch, the REST interface) is replaced by names.
+A program of its own: ``python -m whisper_streaming.bench.stock_server PACKAGES MODEL [batch]``
+with the folder of the unpacked wheel and the model folder; ``batch`` turns its batching on. What
+the server imports and does not use for transcribing on a CPU (torch, the REST interface) is
+replaced by names.
 """
 
 import sys
 from types import ModuleType, SimpleNamespace
+from typing import Final
+
+_NO_LIMIT: Final = 100_000
 
 
 def stub(name: str, **attributes: object) -> None:
@@ -16,6 +21,7 @@ def stub(name: str, **attributes: object) -> None:
 
 
 def stub_unused_imports() -> None:
+    """Make the server importable without the packages that it does not use here."""
     stub("torch", cuda=SimpleNamespace(is_available=lambda: False))
     stub("uvicorn")
     rest = dict.fromkeys(("FastAPI", "UploadFile", "Form", "Request", "File"), object)
@@ -27,7 +33,8 @@ def stub_unused_imports() -> None:
     stub("starlette.responses", PlainTextResponse=object, StreamingResponse=object)
 
 
-def main(wheel: str, model: str) -> None:
+def main(wheel: str, model: str, mode: str = "") -> None:
+    """Serve until the process is ended."""
     stub_unused_imports()
     # Last, so that faster-whisper and all it needs are those of this environment.
     sys.path.append(wheel)
@@ -37,7 +44,8 @@ def main(wheel: str, model: str) -> None:
 
     def serve_and_tell(*args: object, **options: object) -> object:
         server = serve(*args, **options)
-        print(server.socket.getsockname()[1], flush=True)
+        sys.stdout.write(f"{server.socket.getsockname()[1]}\n")
+        sys.stdout.flush()
         return server
 
     whisper_live.serve = serve_and_tell
@@ -47,6 +55,9 @@ def main(wheel: str, model: str) -> None:
         backend="faster_whisper",
         faster_whisper_custom_model_path=model,
         single_model=True,
+        max_clients=_NO_LIMIT,
+        max_connection_time=_NO_LIMIT,
+        batch_enabled=mode == "batch",
     )
 
 

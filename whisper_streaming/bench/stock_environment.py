@@ -9,19 +9,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from whisper_streaming.errors import BenchmarkError
+
 WHISPER_LIVE: Final = "0.10.0"
 
 # Without their dependencies: the wheel asks for torch, OpenVINO and a sound library, and its
-# client imports only these. The versions are ours, so that no later release breaks the tests
+# client imports only these. The versions are ours, so that no later release breaks anything
 # and the downloads of our own environment serve twice.
 _BESIDE: Final = ("websocket-client", "numpy", "av")
 
 _STAMP: Final = "installed"
 _INSTALL_TIMEOUT_S: Final = 300.0
-
-
-class InstallationError(Exception):
-    """The package index did not give what is needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ def provide_environment(folder: Path) -> StockEnvironment:
     """The environment in ``folder``, installed if it is not there yet.
 
     Raises:
-        InstallationError: If the package index cannot be reached.
+        BenchmarkError: If the package index does not give what is needed.
     """
     requirements = [f"whisper-live=={WHISPER_LIVE}", *(f"{p}=={version(p)}" for p in _BESIDE)]
     contents = "\n".join([sys.prefix, sys.version, *requirements])
@@ -58,13 +56,19 @@ def provide_environment(folder: Path) -> StockEnvironment:
 
 def _install(folder: Path, requirements: list[str]) -> None:
     venv.create(folder, with_pip=True)
-    command = [_python(folder), "-m", "pip", "install", "--quiet", "--no-deps", *requirements]
+    command = [str(_python(folder)), "-m", "pip", "install", "--quiet", "--no-deps", *requirements]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_TIMEOUT_S)
     except subprocess.TimeoutExpired as exc:
-        raise InstallationError(f"no answer within {_INSTALL_TIMEOUT_S:g} s") from exc
+        raise _missing(f"no answer within {_INSTALL_TIMEOUT_S:g} s") from exc
     if done.returncode != 0:
-        raise InstallationError((done.stderr.strip().splitlines() or ["pip failed"])[-1])
+        raise _missing((done.stderr.strip().splitlines() or ["pip failed"])[-1])
+
+
+def _missing(reason: str) -> BenchmarkError:
+    return BenchmarkError(
+        f"whisper-live {WHISPER_LIVE} cannot be had from the package index: {reason}"
+    )
 
 
 def _python(folder: Path) -> Path:
