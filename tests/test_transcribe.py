@@ -100,7 +100,7 @@ def test_a_recording_that_fails_does_not_keep_the_others(
 
 @pytest.mark.model
 def test_a_running_server_is_used_where_one_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    limits = LimitSettings(max_connection_time_s=0.05)
+    limits = LimitSettings(max_connection_time_s=0.05, calibration_s=0)
     config = ServerConfig(backend=BackendSettings(models=("demo",)), limits=limits)
     with local_server(config) as port:
         status = main([str(ENGLISH), "--host", "127.0.0.1", "--port", str(port)])

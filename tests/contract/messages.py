@@ -140,7 +140,7 @@ def assert_wait_has_the_form(printed: str, port: int) -> None:
     config = ServerConfig(
         backend=BackendSettings(kind="scripted"),
         vad=VadSettings(detector="energy"),
-        limits=LimitSettings(max_clients=1, max_connection_time_s=150.0),
+        limits=LimitSettings(max_clients=1, max_connection_time_s=150.0, calibration_s=0),
     )
     with local_server(config) as full, peer(full) as first, peer(full) as second:
         first.greet()

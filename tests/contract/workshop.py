@@ -229,7 +229,8 @@ class Workshop:
 def open_workshop(folder: Path) -> Iterator[Workshop]:
     """A workshop with a running server."""
     config = ServerConfig(
-        backend=BackendSettings(models=("demo",)), limits=LimitSettings(max_clients=8)
+        backend=BackendSettings(models=("demo",)),
+        limits=LimitSettings(max_clients=8, calibration_s=0),
     )
     with local_server(config) as port:
         yield Workshop(folder, port)

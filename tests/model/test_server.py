@@ -36,7 +36,7 @@ CONFIG: Final = ServerConfig(
     host="127.0.0.1",
     port=0,
     backend=BackendSettings(models=("demo",), device="cpu", threads=2, workers=1),
-    limits=LimitSettings(max_message_bytes=2**22),
+    limits=LimitSettings(max_message_bytes=2**22, calibration_s=0),
 )
 """One worker, so that sessions meet in batches; a message may hold a whole recording."""
 

@@ -26,7 +26,7 @@ def scripted_config(**limits: float) -> ServerConfig:
         port=0,
         backend=BackendSettings(kind="scripted"),
         vad=VadSettings(detector="energy"),
-        limits=LimitSettings.model_validate(limits),
+        limits=LimitSettings.model_validate({"calibration_s": 0, **limits}),
     )
 
 

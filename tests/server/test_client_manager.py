@@ -1,12 +1,14 @@
 """Places, limits and waiting times."""
 
 import json
+from dataclasses import dataclass
 
 import pytest
 
 from tests.fakes import FakeClock
 from whisper_streaming.errors import ServerFull
 from whisper_streaming.server import ClientManager
+from whisper_streaming.server.client_manager import NEW_SESSION_S
 
 
 def test_works_without_arguments() -> None:
@@ -91,3 +93,96 @@ def test_the_status_shows_sessions_and_sections_as_json() -> None:
     assert status["engine"] == "scripted"
     assert status["uptime_s"] == 20.0
     assert status["admitted_clients"] == 1
+
+
+# -- what the machine carries
+
+
+@dataclass
+class MeasuredLoad:
+    """A machine with so many sessions in it."""
+
+    sessions: int
+    is_overloaded: bool = False
+
+
+def limited(sessions: int, **options: float) -> tuple[ClientManager, MeasuredLoad, FakeClock]:
+    clock, load = FakeClock(), MeasuredLoad(sessions)
+    manager = ClientManager(clock=clock, **({"max_clients": 10} | options))  # type: ignore[arg-type]
+    manager.limit_by(load)
+    return manager, load, clock
+
+
+def test_the_smaller_of_both_limits_counts() -> None:
+    manager, load, _ = limited(2, max_clients=3)
+    manager.admit()
+    manager.admit()
+    assert manager.is_full
+
+    load.sessions = 8
+    assert not manager.is_full
+    manager.admit()
+    assert manager.is_full
+
+
+def test_one_is_served_however_slow_the_machine_is() -> None:
+    manager, _, _ = limited(0)
+    assert not manager.is_full
+
+    manager.admit()
+
+    assert manager.is_full
+
+
+def test_who_is_refused_waits_for_as_many_sessions_as_are_too_many() -> None:
+    manager, load, clock = limited(3, max_connection_time=600)
+    for limit_s in (300, 100, 200):
+        manager.admit(limit_s)
+    clock.advance(50)
+    assert manager.estimated_wait_s() == 50
+
+    load.sessions = 1  # measured again, and there are two more than fit
+
+    assert manager.estimated_wait_s() == 250
+    assert manager.current_clients == 3
+    with pytest.raises(ServerFull) as refused:
+        manager.admit()
+    assert refused.value.retry_after_s == 250
+
+
+def test_silent_sessions_leave_room_for_others_but_not_at_once() -> None:
+    manager, _, clock = limited(2)
+    for _ in range(2):
+        manager.admit().report_with(dict, is_silent=lambda: True)
+    assert manager.is_full  # they have just come, and may be about to speak
+
+    clock.advance(NEW_SESSION_S)
+    assert not manager.is_full
+    for _ in range(2):
+        manager.admit().report_with(dict, is_silent=lambda: False)
+    clock.advance(NEW_SESSION_S)
+
+    assert manager.is_full
+    assert manager.current_clients == 4
+
+
+def test_silent_sessions_take_places_all_the_same() -> None:
+    manager, _, clock = limited(5, max_clients=1)
+    manager.admit().report_with(dict, is_silent=lambda: True)
+    clock.advance(NEW_SESSION_S)
+
+    assert manager.is_full
+
+
+def test_an_overloaded_machine_takes_nobody_and_keeps_everybody() -> None:
+    manager, load, _ = limited(5)
+    load.is_overloaded = True
+    assert not manager.is_full  # nobody is there who could suffer
+
+    place = manager.admit(60)
+    assert manager.is_full
+    assert manager.estimated_wait_s() == 60
+    assert manager.current_clients == 1
+
+    place.release()
+    assert not manager.is_full

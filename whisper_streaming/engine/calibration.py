@@ -20,6 +20,8 @@ _NEW_AUDIO_S: Final = 1.0
 _NEW_TOKENS: Final = 8
 _STEP_S: Final = 0.13  # between the windows of a batch, so that no two are equal
 _PROMPT_CHARACTERS: Final = 200
+_CLOCK_RESOLUTION_S: Final = 1e-6
+"""A call that takes no time at all still takes so long, so that ratios exist."""
 
 Clock = Callable[[], float]
 
@@ -44,9 +46,9 @@ class Calibration:
     Attributes:
         model: Name of the model.
         windows: What live sessions ask for, the most frequent first.
-        decode_s: Seconds of one call by bucket and batch size, on a machine that does nothing
-            else. The most frequent bucket was measured with a batch of one at least; what is
-            missing would have taken too long.
+        decode_s: Seconds of one call, above 0, by bucket and batch size, on a machine that does
+            nothing else. The most frequent bucket was measured with a batch of one at least;
+            what is missing would have taken too long.
         workers: Calls side by side.
     """
 
@@ -123,7 +125,7 @@ def calibrate(
             ]
             stopwatch = _Stopwatch(backend.info, clock)
             list(workers.map(backend.decode_batch, calls))
-            took_s = stopwatch.read()
+            took_s = max(stopwatch.read(), _CLOCK_RESOLUTION_S)
             measured[cell] = min(took_s, measured.get(cell, took_s))
     buckets = {bucket for bucket, _ in measured}
     decode_s = {

@@ -19,7 +19,6 @@ OVERLOAD_WAIT_S: Final = 2 * UPDATE_INTERVAL_S
 _RECENT_BATCHES: Final = 100
 """Calls of the backend that are worth a correction."""
 _MAX_SPEED: Final = 4.0
-_CLOCK_RESOLUTION_S: Final = 1e-6
 
 
 def estimate_sessions(
@@ -43,8 +42,7 @@ def estimate_sessions(
     largest = max(1, int(max_batch * BATCH_FILL))
     carried = 1
     for batch in {min(size, largest) for size in calibration.batches}:
-        # A call that takes no time at all still takes the clock's resolution.
-        call_s = max(calibration.call_s(batch) / speed, _CLOCK_RESOLUTION_S)
+        call_s = calibration.call_s(batch) / speed
         interval_s = UPDATE_INTERVAL_S - call_s / 2
         if call_s <= interval_s:
             rate = calibration.workers * batch / call_s

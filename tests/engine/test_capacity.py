@@ -1,0 +1,176 @@
+"""From decode times to sessions."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.engine.test_calibration import PROFILE, measured, slow
+from tests.fakes import FakeClock
+from whisper_streaming.backends.base import ModelShape, StreamingProfile
+from whisper_streaming.engine.calibration import Calibration
+from whisper_streaming.engine.capacity import OVERLOAD_WAIT_S, Capacity, estimate_sessions
+from whisper_streaming.engine.live_load import LiveWindow
+from whisper_streaming.engine.model_cost import (
+    STOCK_MODELS,
+    largest_live_model,
+    stock_shape,
+    window_cost,
+)
+from whisper_streaming.engine.scheduler_stats import SchedulerStats
+
+ONE_BUCKET = (LiveWindow(5.0, 5.0, 1.0),)
+TWO_CORES = 2
+
+
+def calibration(times: dict[int, float], workers: int = 1) -> Calibration:
+    return Calibration("m", ONE_BUCKET, {5.0: times}, workers)
+
+
+@pytest.mark.parametrize(
+    ("times", "workers", "sessions"),
+    [
+        pytest.param({1: 0.05}, 1, 18, id="one after the other, less the share of the rest"),
+        pytest.param({1: 0.05, 2: 0.07, 4: 0.1}, 1, 35, id="batches carry more"),
+        pytest.param({1: 0.05, 2: 0.07, 4: 0.1}, 2, 64, id="a second worker, the same cores"),
+        pytest.param({1: 0.05, 8: 0.11}, 1, 45, id="a full batch is not counted on"),
+        pytest.param({1: 0.3, 4: 1.2}, 1, 2, id="a batch that takes too long is not formed"),
+        pytest.param({1: 0.6}, 1, 1, id="just live"),
+        pytest.param({1: 3.0}, 1, 1, id="too slow for one, and one is served"),
+    ],
+)
+def test_sessions_that_fit(times: dict[int, float], workers: int, sessions: int) -> None:
+    assert estimate_sessions(calibration(times, workers), 8, TWO_CORES) == sessions
+
+
+@given(
+    st.dictionaries(st.sampled_from([1, 2, 4, 8, 16, 32]), st.floats(1e-6, 1e4), min_size=1).map(
+        lambda times: {1: 1.0} | times
+    ),
+    st.integers(1, 64),
+    st.integers(1, 32),
+    st.integers(1, 256),
+)
+def test_one_session_is_carried_always(
+    times: dict[int, float], workers: int, max_batch: int, cores: int
+) -> None:
+    assert estimate_sessions(calibration(times, workers), max_batch, cores) >= 1
+
+
+@given(st.floats(0.001, 2.0), st.floats(1.0, 10.0))
+def test_a_slower_machine_carries_no_more(call_s: float, slower: float) -> None:
+    fast, slow_one = calibration({1: call_s}), calibration({1: call_s * slower})
+
+    assert estimate_sessions(slow_one, 8, 2) <= estimate_sessions(fast, 8, 2)
+
+
+def test_a_backend_is_measured_and_its_sessions_follow() -> None:
+    """0.1 s a call, however many windows: four at a time, each session about once a second."""
+    clock = FakeClock()
+
+    found = measured(slow(clock, per_batch=0.1), clock)
+
+    assert estimate_sessions(found, max_batch=8, cores=TWO_CORES) == 35
+
+
+# -- while it runs
+
+
+def capacity(stats: list[SchedulerStats]) -> Capacity:
+    return Capacity(calibration({1: 0.1, 4: 0.2}), 8, TWO_CORES, lambda: stats[-1])
+
+
+def test_nothing_changes_before_there_is_something_to_learn_from() -> None:
+    stats = [SchedulerStats()]
+    before = capacity(stats).sessions
+
+    stats.append(SchedulerStats(batches=10, requests=10, decode_s=0.1))
+
+    assert capacity(stats).sessions == before == 17
+
+
+def test_real_decodes_that_are_faster_raise_the_estimate() -> None:
+    """Something else had slowed the measurement down."""
+    stats = [SchedulerStats()]
+    found = capacity(stats)
+
+    stats.append(SchedulerStats(batches=100, requests=100, decode_s=5.0))
+
+    assert found.sessions == estimate_sessions(found.calibration, 8, TWO_CORES, speed=2.0)
+    assert found.sessions > 17
+
+
+def test_slower_ones_do_not_lower_it() -> None:
+    stats = [SchedulerStats(batches=100, requests=400, decode_s=100.0)]
+
+    assert capacity(stats).sessions == 17
+
+
+def test_only_what_happened_since_the_last_correction_counts() -> None:
+    stats = [SchedulerStats(batches=100, requests=100, decode_s=5.0)]
+    found = capacity(stats)
+    assert found.sessions > 17
+
+    stats.append(SchedulerStats(batches=200, requests=200, decode_s=15.0))
+
+    assert found.sessions == 17
+
+
+def test_a_machine_is_overloaded_while_sessions_wait_for_long() -> None:
+    waiting = SchedulerStats(waiting=3, queue_wait_p95_s=OVERLOAD_WAIT_S + 0.1)
+
+    assert capacity([waiting]).is_overloaded
+    assert not capacity([replace(waiting, queue_wait_p95_s=OVERLOAD_WAIT_S)]).is_overloaded
+    assert not capacity([replace(waiting, waiting=0)]).is_overloaded
+
+
+# -- other models
+
+
+VOCABULARY = 51_865
+MEASURED_10_S_ON_ONE_CORE = {"tiny": 0.166, "base": 0.376, "small": 1.0}
+"""Processor seconds of a partial of ``benchmarks.model_latency`` on one thread."""
+
+
+def test_the_cost_of_a_window_follows_the_measured_times_of_the_shapes() -> None:
+    per_second = {
+        name: window_cost(stock_shape(name, VOCABULARY), 10.0) / took_s
+        for name, took_s in MEASURED_10_S_ON_ONE_CORE.items()
+    }
+
+    middle = sorted(per_second.values())[1]
+    assert all(abs(each / middle - 1) < 0.3 for each in per_second.values())
+
+
+def test_stock_models_stand_in_the_order_of_their_cost() -> None:
+    costs = [window_cost(stock_shape(name, VOCABULARY), 10.0) for name in STOCK_MODELS]
+
+    assert costs == sorted(costs)
+
+
+@pytest.mark.parametrize(
+    ("rtf", "largest"),
+    [
+        pytest.param(5.0, None, id="none"),
+        pytest.param(1.0, "base", id="the measured one"),
+        pytest.param(0.28, "base", id="not yet the next"),
+        pytest.param(0.25, "small", id="the next"),
+        pytest.param(0.01, "large-v3", id="all"),
+    ],
+)
+def test_the_largest_live_model_is_the_last_that_keeps_up(rtf: float, largest: str | None) -> None:
+    shape = stock_shape("base", VOCABULARY)
+
+    assert largest_live_model(shape, rtf, StreamingProfile(), threads=2, cores=2) == largest
+
+
+def test_a_larger_model_gets_the_cores_that_a_small_one_leaves_to_other_workers() -> None:
+    embedded = ModelShape(80, 256, 4, 3, VOCABULARY)
+
+    alone = largest_live_model(embedded, 0.1, PROFILE, threads=1, cores=1)
+    together = largest_live_model(embedded, 0.1, PROFILE, threads=1, cores=16)
+
+    assert alone is not None
+    assert together is not None
+    assert STOCK_MODELS.index(alone) < STOCK_MODELS.index(together)
