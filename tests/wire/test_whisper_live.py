@@ -298,6 +298,17 @@ def test_welcomes_with_a_notice_if_there_is_one() -> None:
     assert parse_server_message(message) == Ready("faster_whisper", "e", "m", "another model")
 
 
+def test_welcomes_with_what_was_measured() -> None:
+    welcome = Welcome(engine="e", model="m", rtf=0.12345, largest_live_model="base")
+
+    (message,) = opened().welcome(welcome)
+
+    assert json.loads(message)["rtf"] == 0.123
+    assert parse_server_message(message) == Ready(
+        "faster_whisper", "e", "m", None, rtf=0.123, largest_live_model="base"
+    )
+
+
 def test_a_full_server_gives_the_minutes() -> None:
     (message,) = opened().refuse_full(90)
 

@@ -43,6 +43,11 @@ SEGMENT = {"start": "0.000", "end": "1.500", "text": " Hi", "completed": True}
             Ready("b", "e", "m", None),
             id="a notice that is no text",
         ),
+        pytest.param(
+            {"message": "SERVER_READY", "backend": "b", "rtf": 2, "largest_live_model": "base"},
+            Ready("b", None, None, None, rtf=2.0, largest_live_model="base"),
+            id="what the server measured",
+        ),
         pytest.param({"status": "WAIT", "message": 2.5}, Wait(2.5), id="wait"),
         pytest.param({"status": "ERROR", "message": "no"}, Failure("no"), id="error"),
         pytest.param({"status": "WARNING", "message": "hm"}, Notice("hm"), id="stock warning"),

@@ -1,0 +1,58 @@
+"""The embedded model measures itself. No test here depends on how fast the machine is."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from whisper_streaming.backends import create_backend
+from whisper_streaming.backends.base import Backend
+from whisper_streaming.config import BackendSettings
+from whisper_streaming.engine.calibration import Calibration, calibrate
+from whisper_streaming.engine.capacity import estimate_sessions
+from whisper_streaming.server.measured import Measured, bundled_speech
+
+pytestmark = [pytest.mark.model, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def calibration(backend: Backend) -> Calibration:
+    return calibrate(backend, backend.info.models[0], bundled_speech(), budget_s=60.0)
+
+
+def test_more_audio_takes_longer_and_batches_pay(calibration: Calibration) -> None:
+    """In processor time, so that other programs on the machine count little."""
+    main = calibration.windows[0].bucket_s
+    by_batch = calibration.decode_s[main]
+
+    assert set(by_batch) == {1, 2, 4, 8}
+    assert list(by_batch.values()) == sorted(by_batch.values())
+    assert by_batch[8] < 8 * by_batch[1]
+    alone = [sizes[1] for _, sizes in sorted(calibration.decode_s.items())]
+    assert alone[0] < alone[-1]
+    assert len(alone) == len(calibration.windows) > 1
+
+
+def test_the_numbers_are_plausible(backend: Backend, calibration: Calibration) -> None:
+    found = Measured({calibration.model: calibration}, backend.info)
+
+    assert calibration.rtf > 0
+    assert found.sessions == estimate_sessions(
+        calibration, backend.info.max_batch, backend.info.cores
+    )
+    # A dozen times as small as the stock models that it is compared with.
+    pace = found.pace("demo")
+    assert pace.rtf >= 0.5 or pace.largest_live_model is not None
+
+
+@pytest.fixture
+def chosen_by_trying() -> Iterator[Backend]:
+    backend = create_backend(BackendSettings(models=("demo",), device="cpu", threads=2))
+    yield backend
+    backend.close()
+
+
+def test_threads_are_shared_out_completely(chosen_by_trying: Backend) -> None:
+    info = chosen_by_trying.info
+
+    assert info.workers * info.threads_per_worker == 2
+    assert info.is_processor_bound
