@@ -12,6 +12,7 @@ import ctranslate2
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from whisper_streaming.backends.allocator import keep_freed_memory
 from whisper_streaming.backends.base import BackendInfo
 from whisper_streaming.backends.model_loading import can_try_threads, load_models
 from whisper_streaming.backends.model_store import ResolvedModel
@@ -45,6 +46,7 @@ class FasterWhisperBackend:
         # The spectrogram is one small matrix product. NumPy's threads make it no faster, but they
         # spin on after it: without this bound a decode costs twice the processor time.
         self._blas_threads = threadpool_limits(limits=1, user_api="blas")
+        keep_freed_memory()
         try:
             device, loaded = load_models(models, device, settings)
         except ModelLoadError as exc:
