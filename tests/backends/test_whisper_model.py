@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import ctranslate2
 import numpy as np
 import pytest
 import soundfile
@@ -149,6 +150,55 @@ def test_hotwords_alone_may_take_all_the_room(model: WhisperModel, words: int, l
     request = replace(lasting(1.0), options=DecodeOptions("en", hotwords=" cat" * words))
 
     assert model.prompt_length(request) == length
+
+
+# -- encoder
+
+
+class CountingEncoder:
+    """A CTranslate2 model that keeps the shapes of what it encoded."""
+
+    def __init__(self, model: object) -> None:
+        self._model = model
+        self.shapes: list[list[int]] = []
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._model, name)
+
+    def encode(self, features: ctranslate2.StorageView) -> object:
+        self.shapes.append(features.shape)
+        return self._model.encode(features)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("window_s", "rows", "shapes"),
+    [
+        pytest.param(4.0, 3, [[3, 80, 500]], id="short windows together"),
+        pytest.param(14.0, 3, [[2, 80, 1500], [1, 80, 1500]], id="long ones in small groups"),
+    ],
+)
+def test_what_is_encoded_at_once_is_bounded(
+    model: WhisperModel,
+    window: DecodeRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    window_s: float,
+    rows: int,
+    shapes: list[list[int]],
+) -> None:
+    padded = np.pad(window.samples, (0, 10 * SAMPLE_RATE))
+    requests = [
+        replace(window, samples=padded[row * 12_000 :][: samples_of(window_s)], max_new_tokens=6)
+        for row in range(rows)
+    ]
+    alone = [model.decode_batch([request], beam_size=1)[0] for request in requests]
+    encoder = CountingEncoder(model._model)
+    monkeypatch.setattr(model, "_model", encoder)
+
+    together = model.decode_batch(requests, beam_size=1)
+
+    assert encoder.shapes == shapes
+    assert together == alone
+    assert len({join_words(each.words) for each in together}) == rows
 
 
 # -- failures and odd requests
