@@ -18,6 +18,7 @@ from whisper_streaming.backends import create_backend
 from whisper_streaming.backends.base import Backend, BackendInfo
 from whisper_streaming.config import BackendSettings, ServerConfig
 from whisper_streaming.engine.local import open_local_decoder
+from whisper_streaming.engine.priority import lower_priority_of_new_threads, native_threads
 from whisper_streaming.engine.scheduler import Scheduler, SchedulerConfig
 from whisper_streaming.errors import SessionStateError
 from whisper_streaming.server.client_manager import ClientManager
@@ -227,7 +228,8 @@ class WhisperStreamingServer:
         # can connect, because the sockets do not listen before the model is ready.
         sockets = bind_sockets(host, port)
         try:
-            yield _Loaded(host, sockets, self._backend_factory(self.config.backend))
+            threads = native_threads()
+            yield _Loaded(host, sockets, self._backend_factory(self.config.backend), threads)
         finally:
             for listener in sockets:
                 listener.close()
@@ -240,6 +242,8 @@ class WhisperStreamingServer:
             )
             check_defaults(self.config, loaded.backend.info)
             self.measured = await self._measure(loaded.backend, scheduler)
+            if loaded.backend.info.is_processor_bound:
+                lower_priority_of_new_threads(loaded.earlier_threads)
             # The detector's products are small: NumPy's threads would only spin after each.
             stack.enter_context(threadpool_limits(limits=1, user_api="blas"))
             service = await asyncio.to_thread(self._create_service, loaded.backend.info, scheduler)
@@ -344,6 +348,7 @@ class _Loaded:
     host: str
     sockets: Sequence[socket.socket]
     backend: Backend
+    earlier_threads: frozenset[int]  # before the backend was loaded
 
     @property
     def port(self) -> int:

@@ -36,6 +36,7 @@ speech up to half a second late (and a stream begun afresh does not).
 """
 
 _ASSET: Final = ("assets", "silero_vad_v6.onnx")
+_ROW_SAMPLES: Final = CONTEXT_SAMPLES + FRAME_SAMPLES
 _SILENT_ENERGY: Final = SILENCE_RMS**2 * FRAME_SAMPLES
 _NO_FRAMES: Final[FloatArray] = np.zeros(0, dtype=np.float32)
 _PIECE_SAMPLES: Final = MAX_FRAMES_PER_RUN * FRAME_SAMPLES
@@ -81,18 +82,20 @@ class SileroVad:
     def _judge(self, questions: Sequence["_Question"], memory: Memory) -> list[FloatArray]:
         """Probabilities of the asked frames; ``questions`` are sorted, the longest first."""
         counts = np.array([len(question.asked) for question in questions])
-        begins = np.concatenate(([0], np.cumsum(counts)))
-        gates = self._network.gates(np.concatenate([question.rows() for question in questions]))
+        begins = np.cumsum(counts) - counts
+        gates = self._network.gates(_rows(questions, int(counts.sum())))
         outputs = np.empty((len(gates), STATE_SIZE), dtype=np.float32)
+        fresh = [row for row, question in enumerate(questions) if question.fresh]
         for step in range(counts[0]):
             streams = int(np.count_nonzero(counts > step))
-            for row, question in enumerate(questions[:streams]):
-                if question.fresh_at(step):
+            for row in fresh:
+                if questions[row].is_fresh_at(step):
                     memory.h[row] = memory.c[row] = 0
             frames = begins[:streams] + step
             self._network.remember(gates[frames], memory, streams)
             outputs[frames] = memory.h[:streams]
-        return np.split(self._network.probabilities(outputs), begins[1:-1])
+        judged = self._network.probabilities(outputs)
+        return [judged[b : b + n] for b, n in zip(begins.tolist(), counts.tolist(), strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +114,9 @@ class _Question:
     asked: Sequence[int]
     fresh: frozenset[int]
 
-    def rows(self) -> FloatArray:
-        """The asked frames, each with the samples before it: shape (n, 64 + 512)."""
-        rows = np.empty((len(self.asked), CONTEXT_SAMPLES + FRAME_SAMPLES), dtype=np.float32)
-        for row, frame in zip(rows, self.asked, strict=True):
-            begin = frame * FRAME_SAMPLES
-            row[:] = self.line[begin : begin + CONTEXT_SAMPLES + FRAME_SAMPLES]
-        return rows
-
-    def fresh_at(self, step: int) -> bool:
-        return bool(self.fresh) and self.asked[step] in self.fresh
+    def is_fresh_at(self, step: int) -> bool:
+        """Whether the memory is blanked before the asked frame number ``step``."""
+        return step < len(self.asked) and self.asked[step] in self.fresh
 
     def fill(self, probabilities: FloatArray) -> FloatArray:
         """The probabilities of all frames: what was not asked is no speech."""
@@ -195,6 +191,18 @@ class SileroStream:
                 fresh.add(frame)
                 self._starts_afresh = False
         return _Question(line, frames, asked, frozenset(fresh))
+
+
+def _rows(questions: Sequence[_Question], count: int) -> FloatArray:
+    """The ``count`` asked frames, each with the samples before it: shape (count, 64 + 512)."""
+    rows = np.empty((count, _ROW_SAMPLES), dtype=np.float32)
+    row = 0
+    for question in questions:
+        for frame in question.asked:
+            begin = frame * FRAME_SAMPLES
+            rows[row] = question.line[begin : begin + _ROW_SAMPLES]
+            row += 1
+    return rows
 
 
 def _model_file() -> Path:
