@@ -12,6 +12,10 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 METADATA := setup.cfg pyproject.toml
 
+# Tests run in so many processes; 0: in one, in their order, as a debugger wants it.
+PROCESSES := 2
+PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo serve test quick check clean
@@ -26,10 +30,10 @@ serve: $(VENV)/installed ## start the server on port 9090
 	@$(BIN)/whisper-streaming serve
 
 test: $(VENV)/installed-dev ## run all tests
-	@$(BIN)/python -m pytest
+	@$(PYTEST)
 
 quick: $(VENV)/installed-dev ## run the tests that take no model and no time
-	@$(BIN)/python -m pytest -m "not model and not slow"
+	@$(PYTEST) -m "not model and not slow"
 
 check: $(VENV)/installed-dev ## format, lint and types
 	@$(BIN)/ruff format --check .

@@ -23,11 +23,23 @@ def pytest_configure(config: pytest.Config) -> None:
     # Shells start jobs in the background with Ctrl-C ignored, and programs under test inherit it.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Servers of tests start sooner, and refuse nobody because the machine is busy with tests.
+    os.environ.setdefault("WHISPER_STREAMING__LIMITS__CALIBRATION_S", "0")
     for marker, (name, _) in _PROGRAMS.items():
         config.addinivalue_line("markers", f"{marker}: needs {name}; skipped without it")
+    # pytest-xdist's own, for runs without it.
+    config.addinivalue_line("markers", "xdist_group(name): one process runs all tests of a group")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        # What a module shares, such as a server, is started in one process and not in each.
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    if config.getoption("loadgroup", default=False):
+        # The long groups begin first, so that the processes end at the same time.
+        items.sort(key=_is_quick)
     absent = {m: how for m, (name, how) in _PROGRAMS.items() if find_program(name) is None}
     for item in items:
         for marker in absent.keys() & {mark.name for mark in item.iter_markers()}:
@@ -51,6 +63,10 @@ def pytest_make_collect_report(
     report = yield  # a module that skips itself never makes a test report
     _forbid_skip(report)
     return report
+
+
+def _is_quick(item: pytest.Item) -> bool:
+    return item.get_closest_marker("slow") is None
 
 
 def _forbid_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -24,14 +24,22 @@ def test_fails_as_expected(): assert False
 SKIPPED_MODULE = 'import pytest\npytest.skip("no module here", allow_module_level=True)\n'
 
 
-def run_pytest(folder: Path, no_skips: str, **modules: str) -> subprocess.CompletedProcess[str]:
+def run_pytest(
+    folder: Path, no_skips: str, *options: str, **modules: str
+) -> subprocess.CompletedProcess[str]:
     shutil.copy(Path(__file__).parent / "conftest.py", folder)
     for name, text in modules.items():
         (folder / f"{name}.py").write_text(text)
+    command = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), *options]
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder)],
+        [sys.executable, *command],
         cwd=folder,
-        env={**os.environ, "WHISPER_STREAMING_NO_SKIPS": no_skips},
+        env={
+            **os.environ,
+            "WHISPER_STREAMING_NO_SKIPS": no_skips,
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # it starts in half the time
+            "PYTEST_ADDOPTS": "",
+        },
         capture_output=True,
         text=True,
         timeout=60,
@@ -64,3 +72,40 @@ def test_a_module_that_skips_itself_fails_too(tmp_path: Path) -> None:
 
     assert done.returncode not in (0, 5)  # 5: nothing was collected
     assert "skips are failures here: Skipped: no module here" in done.stdout
+
+
+@pytest.mark.slow
+def test_processes_tell_every_failure_and_skip(tmp_path: Path) -> None:
+    """As ``make test`` runs them."""
+    failing = "def test_fails(): assert 'this' == 'that'\n"
+    modules = {"test_some": MODULE, "test_whole": SKIPPED_MODULE, "test_failing": failing}
+    options = ["-p", "xdist", "-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder"]
+
+    done = run_pytest(tmp_path, "1", *options, **modules)
+
+    assert done.returncode == 1
+    assert "2 failed, 1 passed, 1 xfailed, 2 errors" in done.stdout
+    assert "skips are failures here: Skipped: no node here" in done.stdout
+    assert "skips are failures here: Skipped: no hub here" in done.stdout
+    assert "skips are failures here: Skipped: no module here" in done.stdout
+    assert "AssertionError: assert 'this' == 'that'" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_group_runs_in_one_process_and_quick_ones_come_last(tmp_path: Path) -> None:
+    module = """
+import os, pytest
+
+@pytest.mark.parametrize("number", range(4))
+def test_which(number):
+    with open("order", "a") as file:
+        file.write(__name__ + " " + os.environ["PYTEST_XDIST_WORKER"] + "\\n")
+"""
+    slow = module + "\npytestmark = pytest.mark.slow\n"
+    options = ["-p", "xdist", "-n", "1", "--dist", "loadgroup", "--no-loadscope-reorder"]
+
+    done = run_pytest(tmp_path, "1", *options, test_a=module, test_b=slow)
+
+    assert done.returncode == 0, done.stdout
+    lines = (tmp_path / "order").read_text().splitlines()
+    assert lines == ["test_b gw0"] * 4 + ["test_a gw0"] * 4
