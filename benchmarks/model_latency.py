@@ -1,5 +1,7 @@
 """Compute time of one decode by model, with random weights of the real shapes.
 
+Not part of ``whisper-streaming bench``, because it builds models with the tools of the tests.
+
     python -m benchmarks.model_latency --models tiny base small medium
 
 The weights of real models are not needed to measure how long they compute: the shapes decide,
@@ -11,6 +13,8 @@ windows that it would get from a live session:
 """
 
 import argparse
+import shlex
+import sys
 import tempfile
 import time
 from dataclasses import replace
@@ -19,10 +23,10 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
-from benchmarks import report
 from tests.backends.shape_models import Shape, build
 from whisper_streaming.backends.faster_whisper import choose_device
 from whisper_streaming.backends.whisper_model import WhisperModel
+from whisper_streaming.bench.report import Column, Report, Row
 from whisper_streaming.config import BackendSettings
 from whisper_streaming.core.audio import samples_of
 from whisper_streaming.core.hypothesis import DecodeOptions, DecodeRequest, Word
@@ -50,6 +54,17 @@ SHAPES = {
     ),
 }
 
+COLUMNS = (
+    Column("Model", "{model}"),
+    Column("Backend", "{backend}"),
+    Column("Weights", "{weights}"),
+    Column("Partial p50", "{partial_p50_s:.3f} s"),
+    Column("Partial p95", "{partial_p95_s:.3f} s"),
+    Column("Final p50", "{final_p50_s:.3f} s"),
+    Column("Final p95", "{final_p95_s:.3f} s"),
+    Column("Sessions updated every 0.3 s", "{sessions:.1f}"),
+)
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(
@@ -61,10 +76,13 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     rows = [measure(name, arguments.runs, arguments.device) for name in arguments.models]
-    report.write(rows, arguments.json)
+    report = Report("Latency by model, random weights", COLUMNS, rows, command=shlex.join(sys.argv))
+    print(report.as_text())
+    if arguments.json is not None:
+        arguments.json.write_text(report.as_json(), encoding="utf-8")
 
 
-def measure(name: str, runs: int, device_name: str) -> report.Row:
+def measure(name: str, runs: int, device_name: str) -> Row:
     """The table's row of one model."""
     with tempfile.TemporaryDirectory() as folder:
         path = build(SHAPES[name], Path(folder))
@@ -74,12 +92,14 @@ def measure(name: str, runs: int, device_name: str) -> report.Row:
     final = _times(model, _final_request(), runs, f"{name}, final")
     middle = percentile(partial, 50)
     return {
-        "Model": name,
-        "Partial p50": f"{middle:.3f} s",
-        "Partial p95": f"{percentile(partial, 95):.3f} s",
-        "Final p50": f"{percentile(final, 50):.3f} s",
-        "Final p95": f"{percentile(final, 95):.3f} s",
-        "Sessions updated every 0.3 s": f"{1 / (middle * LIVE_UPDATES_PER_SECOND):.1f}",
+        "model": name,
+        "backend": "faster_whisper",
+        "weights": "random, int8: compute only",
+        "partial_p50_s": middle,
+        "partial_p95_s": percentile(partial, 95),
+        "final_p50_s": percentile(final, 50),
+        "final_p95_s": percentile(final, 95),
+        "sessions": 1 / (middle * LIVE_UPDATES_PER_SECOND),
     }
 
 

@@ -8,6 +8,7 @@ same model offline, when it may hear everything first.
   whisper-streaming bench latency
   whisper-streaming bench latency --audio tests/data --match 'en-[1-6]*' --json latency.json
   whisper-streaming bench latency --sessions 6 --server-flags='--set policy.min_chunk_s=0.6'
+  whisper-streaming bench latency --only simulated --audio tests/data
   whisper-streaming bench latency --url ws://127.0.0.1:9090 --pid 4711
 
 It takes as long as the recordings, divided by the sessions, and a minute. All definitions are in
@@ -15,11 +16,12 @@ docs/benchmarks.md.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 
 from whisper_streaming.backends import create_backend
-from whisper_streaming.bench.live_run import stream_recordings
+from whisper_streaming.bench.live_run import LiveRun, stream_recordings
 from whisper_streaming.bench.offline import (
     OfflineTexts,
     decode_offline,
@@ -67,6 +69,16 @@ COLUMNS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one kind of sessions adds to the report."""
+
+    rows: list[Row]
+    notes: list[str]
+    chart: Chart
+    details: dict[str, object]
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this measurement."""
     parser.add_argument(
@@ -77,8 +89,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-vad", action="store_true", help="ask the server for use_vad off, as some clients do"
     )
     parser.add_argument(
-        "--live-only", action="store_true", help="leave out the simulation and the offline decode"
-    )
+        "--only", choices=("live", "simulated"),
+        help="live: without simulation and offline decode; simulated: without a server, so that "
+        "it takes no longer than the decodes",
+    )  # fmt: skip
     add_recording_arguments(parser)
     add_server_arguments(parser)
 
@@ -91,30 +105,32 @@ def run(arguments: argparse.Namespace) -> Report:
     """
     recordings = chosen_recordings(arguments)
     config = server_config(arguments)
+    live = _stream(arguments, recordings) if arguments.only != "simulated" else None
+    parts = []
+    texts: Mapping[str, str] | None = None
+    if arguments.only != "live":
+        simulated, offline = simulate_all(config, recordings, use_vad=not arguments.no_vad)
+        texts = offline[0].texts
+        parts.append(_simulated_part(simulated, offline))
+    if live is not None:
+        parts.insert(0, _live_part(live, arguments.sessions, texts))
+    return Report(
+        title=f"Latency, {arguments.sessions} at a time, {len(recordings)} recordings",
+        columns=COLUMNS,
+        rows=[row for part in parts for row in part.rows],
+        notes=[note for part in parts for note in part.notes],
+        charts=[part.chart for part in parts],
+        details={key: value for part in parts for key, value in part.details.items()},
+    )
+
+
+def _stream(arguments: argparse.Namespace, recordings: Sequence[Recording]) -> LiveRun:
     lanes = lanes_through_all(arguments.sessions, len(recordings))
     options = {**OUR_OPTIONS, "use_vad": False} if arguments.no_vad else OUR_OPTIONS
     with server_under_test(arguments) as server:
-        live = stream_recordings(
+        return stream_recordings(
             server, recordings, lanes, f"live, {len(lanes)} at a time", options=options
         )
-    rows: list[Row] = [{"what": "live: paced, wall clock", **live.as_row(len(lanes))}]
-    details: dict[str, object] = {"sessions": score_details(live.scores)}
-    charts = [_chart("live", live.scores)]
-    notes = [live.generator_note, *live.failure_notes]
-    if not arguments.live_only:
-        simulated, offline = simulate_all(config, recordings, use_vad=not arguments.no_vad)
-        rows = _with_references(rows[0], live.scores, simulated, offline)
-        details |= {"simulated": score_details(simulated), **offline_details(offline)}
-        charts.append(_chart("simulated", simulated))
-        notes.insert(0, offline_note(offline))
-    return Report(
-        title=f"Latency, {len(lanes)} at a time, {len(recordings)} recordings",
-        columns=COLUMNS,
-        rows=rows,
-        notes=notes,
-        charts=charts,
-        details=details,
-    )
 
 
 def simulate_all(
@@ -126,6 +142,7 @@ def simulate_all(
         BackendError: If the model cannot be had or fails.
     """
     rules = SegmentRules(max_s=config.segment.segment_max_s, pause_s=config.segment.pause_s)
+    detector = config.vad.detector
     scores = []
     with closing(create_backend(config.backend)) as backend:
         for each in tracked(recordings, "on the audio clock"):
@@ -133,30 +150,40 @@ def simulate_all(
                 "bench", language=each.language, detect_language=each.language is None,
                 use_vad=use_vad,
             )  # fmt: skip
-            session = set_up_session(wishes, config, backend.info).session
-            simulated = simulate(backend, session, each, speech_probabilities(each), rules)
+            setup = set_up_session(wishes, config, backend.info)
+            probabilities = speech_probabilities(each, detector if setup.uses_vad else "energy")
+            simulated = simulate(backend, setup.session, each, probabilities, rules)
             scores.append(score(each, simulated.captions, simulated.text))
-        return tuple(scores), decode_offline(backend, recordings)
+        return tuple(scores), decode_offline(backend, recordings, detector=detector)
 
 
-def _with_references(
-    live_row: Row,
-    live: Sequence[Score],
-    simulated: Sequence[Score],
-    offline: Sequence[OfflineTexts],
-) -> list[Row]:
-    """All rows: live, simulated, and the offline decodes."""
-    texts = offline[0].texts
-    simulated_row: Row = {
+def _live_part(live: LiveRun, sessions: int, texts: Mapping[str, str] | None) -> _Part:
+    row: Row = {"what": "live: paced, wall clock", **live.as_row(sessions)}
+    if texts is not None:
+        row = {**row, "wer_against_offline": wer_against(live.scores, texts)}
+    return _Part(
+        rows=[row],
+        notes=[live.generator_note, *live.failure_notes],
+        chart=_chart("live", live.scores),
+        details={"sessions": score_details(live.scores)},
+    )
+
+
+def _simulated_part(simulated: Sequence[Score], offline: Sequence[OfflineTexts]) -> _Part:
+    row: Row = {
         "what": "simulated: decodes take no time",
         **totals(simulated),
-        "wer_against_offline": wer_against(simulated, texts),
+        "wer_against_offline": wer_against(simulated, offline[0].texts),
     }
     offline_rows: list[Row] = [
         {"what": f"offline, {each.window_s:g}-s windows", "wer": each.rate} for each in offline
     ]
-    live_row = {**live_row, "wer_against_offline": wer_against(live, texts)}
-    return [live_row, simulated_row, *offline_rows]
+    return _Part(
+        rows=[row, *offline_rows],
+        notes=[offline_note(offline)],
+        chart=_chart("simulated", simulated),
+        details={"simulated": score_details(simulated), **offline_details(offline)},
+    )
 
 
 def _chart(what: str, scores: Sequence[Score]) -> Chart:

@@ -52,13 +52,14 @@ SILENCE_LEVELS: Final = {"digital": 0.0, "room": 1e-3}
 
 _COST_COLUMNS = (
     Column("CPU per audio second", "{cpu_s_per_audio_s:.3f} s"),
-    Column("Server, cores", "{server_cores:.2f}"),
-    Column("Memory per session", "{memory_mb_per_session:.1f} MB"),
+    Column("CPU, cores", "{server_cores:.2f}"),
+    Column("Memory", "{peak_memory_mb:.0f} MB"),
+    Column("per session", "{memory_mb_per_session:.1f} MB"),
     Column("Loop stall p99", "{stall_p99_s:.3f} s"),
     Column("Generator CPU per audio second", "{generator_cpu_s_per_audio_s:.4f} s"),
 )
 COLUMNS = (
-    Column("Sessions", "{sessions}"),
+    Column("Clients", "{sessions}"),
     Column("Carried", "{verdict}"),
     Column("Commit p50 / p95", "{commit_p50_s:.2f} / {commit_p95_s:.2f} s"),
     Column("First partial p50 / p95", "{first_p50_s:.2f} / {first_p95_s:.2f} s"),

@@ -11,7 +11,7 @@ from whisper_streaming.core.audio import FloatArray
 from whisper_streaming.core.hypothesis import DecodeOptions
 from whisper_streaming.engine.whole import decode_whole
 from whisper_streaming.evaluate import word_errors
-from whisper_streaming.vad import create_vad
+from whisper_streaming.vad import VadKind, create_vad
 
 WINDOWS_S: Final = (10.0, 30.0)
 """Ten seconds is about what a live window is; thirty is what Whisper was made for."""
@@ -39,13 +39,17 @@ class OfflineTexts:
         return self.errors / self.words
 
 
-def speech_probabilities(recording: Recording) -> FloatArray:
+def speech_probabilities(recording: Recording, detector: VadKind = "silero") -> FloatArray:
     """A speech probability for each whole frame of the recording; float32, shape (k,)."""
-    return create_vad("silero").open_stream().process(recording.samples)
+    return create_vad(detector).open_stream().process(recording.samples)
 
 
 def decode_offline(
-    backend: Backend, recordings: Sequence[Recording], *, model: str | None = None
+    backend: Backend,
+    recordings: Sequence[Recording],
+    *,
+    model: str | None = None,
+    detector: VadKind = "silero",
 ) -> tuple[OfflineTexts, ...]:
     """Decode ``recordings`` in windows of up to each of ``WINDOWS_S``.
 
@@ -53,11 +57,12 @@ def decode_offline(
         backend: Called directly.
         recordings: At least one.
         model: Of the backend; None takes its first one.
+        detector: Finds the pauses at which windows are cut.
 
     Raises:
         DecodeError: If the backend fails.
     """
-    probabilities = {each.name: speech_probabilities(each) for each in recordings}
+    probabilities = {each.name: speech_probabilities(each, detector) for each in recordings}
     found = []
     for window_s in WINDOWS_S:
         texts: dict[str, str] = {}
