@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whisper_streaming.client.result import Gap, TranscriptionResult, TranscriptSegment
+from whisper_streaming.client.result import (
+    Gap,
+    TranscriptionResult,
+    TranscriptSegment,
+    TranscriptWord,
+)
 from whisper_streaming.client.subtitles import to_json, to_srt, to_text, to_vtt
 from whisper_streaming.wire.whisper_live_messages import Summary
 
@@ -102,6 +107,49 @@ def test_the_speaker_is_named() -> None:
 
     assert "[SPEAKER_00] Hi." in to_srt(result(spoken))
     assert "<v SPEAKER_00>Hi." in to_vtt(result(spoken))
+
+
+def timed(start: float, end: float, *words: tuple[str, float]) -> TranscriptSegment:
+    """A segment whose words start at the given seconds."""
+    segment = line(start, end, "".join(text for text, _ in words))
+    segment["words"] = [
+        TranscriptWord(word=text, start=at, end=at, probability=0.5) for text, at in words
+    ]
+    return segment
+
+
+def test_vtt_gives_each_word_its_time_where_it_is_known() -> None:
+    words = timed(1.0, 3.5, (" Ready", 1.0), (" &", 1.75), (" steady.", 2.0004))
+
+    assert to_vtt(result(words)).splitlines()[3] == (
+        "Ready <00:00:01.750>&amp; <00:00:02.000>steady."
+    )
+    assert to_srt(result(words)).splitlines()[2] == "Ready & steady."
+    assert json.loads(to_json(result(words)))["segments"][0]["words"] == words["words"]
+
+
+def test_words_that_are_not_the_text_are_left_out_of_vtt() -> None:
+    other = timed(0.0, 2.0, (" one", 0.5), (" two", 1.0))
+    other["text"] = " one and two"
+
+    assert to_vtt(result(other)).splitlines()[3] == "one and two"
+
+
+@given(
+    st.lists(
+        st.tuples(st.text(st.sampled_from(" ab<&\n"), max_size=4), st.floats(0, 5)), max_size=6
+    )
+)
+def test_times_of_words_in_vtt_grow_inside_their_cue(words: list[tuple[str, float]]) -> None:
+    segment = timed(1.0, 4.0, *words)
+    plain = line(1.0, 4.0, segment["text"])
+
+    cue = to_vtt(result(segment)).partition("\n\n")[2]
+
+    stamps = [in_ms(clock.replace(".", ",")) for clock in re.findall(r"<([\d:.]+)>", cue)]
+    assert stamps == sorted(set(stamps))
+    assert all(1_000 < stamp < 4_000 for stamp in stamps)
+    assert re.sub(r"<[\d:.]+>", "", cue) == to_vtt(result(plain)).partition("\n\n")[2]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,11 @@ from whisper_streaming.core.audio import SAMPLE_RATE, FloatArray, samples_of
 from whisper_streaming.evaluate import word_errors
 from whisper_streaming.server import WhisperStreamingServer
 
-pytestmark = [pytest.mark.model, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.model,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("recordings"),  # which one process decodes, and not each
+]
 
 PACED: Final = ("en-1-slt", "en-noisy-15db", "lang-de", "lang-fr")
 SPEED: Final = 2.0
@@ -28,7 +32,7 @@ CHUNK_S: Final = 0.1
 COST_OF_COMPANY: Final = 0.01
 COST_OF_STREAMING: Final = 0.02
 FIVE_MINUTES_S: Final = 300.0
-FIVE_MINUTES_TAKE_S: Final = 60.0
+FIVE_MINUTES_TAKE_CPU_S: Final = 60.0
 
 PROMPT: Final = "The government, the meeting, the schedule and the presentation of my friends."
 
@@ -169,16 +173,16 @@ async def test_five_minutes_at_once_lose_no_word(
     streamed = " ".join(listener.streamed(name).text for name in names)
     said = " ".join(load(name).text for name in names)
 
-    began = time.monotonic()
+    began = time.process_time()
     async with connect(f"ws://127.0.0.1:{server.port}") as client:
         peer = Peer(client)
         await peer.send_options(summary=True)
         await peer.send_audio(audio, chunk_samples=samples_of(1.0))
         text = await peer.finish()
-    took_s = time.monotonic() - began
+    took_cpu_s = time.process_time() - began
 
     assert peer.messages[-1]["received"] == len(audio)
     assert peer.messages[-1]["gap"] == 0
     assert lost_tail(streamed, text) == 0
     assert word_errors(said, text).rate <= word_errors(said, streamed).rate + COST_OF_STREAMING
-    assert took_s < FIVE_MINUTES_TAKE_S
+    assert took_cpu_s < FIVE_MINUTES_TAKE_CPU_S

@@ -5,7 +5,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from whisper_streaming.client.result import TranscriptionResult, TranscriptSegment
+from whisper_streaming.client.result import (
+    TranscriptionResult,
+    TranscriptSegment,
+    TranscriptWord,
+)
 
 # A cue that ends where it starts is invisible, and some players reject the file.
 _SHORTEST_CUE_MS: Final = 500
@@ -13,12 +17,13 @@ _SHORTEST_CUE_MS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class _Cue:
-    """One caption; the text is one line without space around it."""
+    """One caption; the text is one line without space around it, ``words`` are the same text."""
 
     start_ms: int
     end_ms: int
     text: str
     speaker: str | None
+    words: Sequence[TranscriptWord]
 
 
 def to_srt(result: TranscriptionResult) -> str:
@@ -34,12 +39,16 @@ def to_srt(result: TranscriptionResult) -> str:
 
 
 def to_vtt(result: TranscriptionResult) -> str:
-    """WebVTT: the header, then cues with times with a point."""
+    """WebVTT: the header, then cues with times with a point.
+
+    Where the times of words are known, each word has its own, and a player can show the words
+    one by one or mark the one that is spoken.
+    """
     blocks = ["WEBVTT\n"]
     for cue in _cues(result.segments):
         voice = f"<v {_escape(cue.speaker)}>" if cue.speaker else ""
         times = f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}"
-        blocks.append(f"{times}\n{voice}{_escape(cue.text)}\n")
+        blocks.append(f"{times}\n{voice}{_timed_text(cue)}\n")
     return "\n".join(blocks)
 
 
@@ -87,7 +96,28 @@ def _cues(segments: Sequence[TranscriptSegment]) -> Iterator[_Cue]:
             if index + 1 < len(spoken):
                 next_ms = round(spoken[index + 1]["start"] * 1000)
                 end_ms = max(start_ms + 1, min(end_ms, next_ms))
-        yield _Cue(start_ms, end_ms, one_line(segment), segment.get("speaker"))
+        text, words = one_line(segment), segment.get("words", [])
+        is_same = " ".join("".join(word["word"] for word in words).split()) == text
+        yield _Cue(start_ms, end_ms, text, segment.get("speaker"), words if is_same else ())
+
+
+def _timed_text(cue: _Cue) -> str:
+    """The escaped text with a time before each word that has one of its own.
+
+    WebVTT wants the times inside a cue to grow, and to lie between its start and its end.
+    """
+    if not cue.words:
+        return _escape(cue.text)
+    pieces, reached_ms = [], cue.start_ms
+    for word in cue.words:
+        text = word["word"].lstrip()
+        pieces.append(word["word"][: len(word["word"]) - len(text)])
+        start_ms = round(word["start"] * 1000)
+        if text and reached_ms < start_ms < cue.end_ms:
+            pieces.append(f"<{_clock(start_ms, '.')}>")
+            reached_ms = start_ms
+        pieces.append(_escape(text))
+    return " ".join("".join(pieces).split())
 
 
 def _clock(time_ms: int, point: str) -> str:
