@@ -30,6 +30,8 @@ from tests.server.peers import (
 )
 from whisper_streaming.backends.base import Backend
 from whisper_streaming.backends.scripted import ScriptedBackend, ScriptedBehaviour, hears, spoken
+from whisper_streaming.client import TranscriptionClient
+from whisper_streaming.client.result import TranscriptSegment
 from whisper_streaming.config import BackendSettings
 from whisper_streaming.core.hypothesis import DecodeRequest, Hypothesis
 from whisper_streaming.errors import ListenError, ModelLoadError, SessionStateError
@@ -55,6 +57,35 @@ async def test_the_summary_accounts_for_every_sample() -> None:
     assert summary["received"] == len(audio)
     assert summary["gap"] == 0
     assert summary["decoded"] + summary["silence"] == len(audio)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("word_timestamps", [True, False])
+async def test_our_client_keeps_the_words_of_open_and_of_completed_segments(
+    word_timestamps: bool,
+) -> None:
+    shown: list[TranscriptSegment] = []
+    async with serving() as server:
+        client = TranscriptionClient(
+            "127.0.0.1",
+            server.port,
+            word_timestamps=word_timestamps,
+            realtime=False,
+            transcription_callback=lambda text, segments: shown.extend(segments),
+        )
+        result = await asyncio.to_thread(client, spoken(WORDS))
+
+    assert result.text == " ".join(WORDS)
+    assert {segment["completed"] for segment in shown} == {True, False}
+    for segment in (*shown, *result.segments):
+        words = segment.get("words", [])
+        assert "".join(word["word"] for word in words) == segment["text"] * word_timestamps
+    said = [word for segment in result.segments for word in segment.get("words", [])]
+    times = [(word["start"], word["end"]) for word in said]
+    # A word takes 0.4 s. All its letters may be heard some samples before it ends.
+    assert times == [
+        (pytest.approx(0.4 * index), pytest.approx(0.4 * (index + 1), abs=0.02))
+        for index in range(len(WORDS) * word_timestamps)
+    ]
 
 
 async def test_without_vad_all_audio_is_decoded() -> None:
