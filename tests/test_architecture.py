@@ -81,8 +81,8 @@ LIBRARIES = {
     "media": {"numpy", "av"},
     "engine": {"numpy"},
     "client": {"numpy", "websocket", "websockets", "pydantic", "rich", "pyaudio"},
-    "server": {"numpy", "threadpoolctl", "websockets", "pydantic"},
-    "vad": {"numpy", "faster_whisper"},
+    "server": {"numpy", "websockets", "pydantic"},
+    "vad": {"numpy", "faster_whisper", "threadpoolctl"},
     "backends": {
         "numpy", "ctranslate2", "faster_whisper", "huggingface_hub", "threadpoolctl", "tokenizers",
         "tqdm",

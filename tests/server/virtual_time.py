@@ -32,6 +32,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jumping.now
 
+    def pass_time(self, duration_s: float) -> None:
+        """Let time go by while the loop stands still."""
+        self._jumping.now += duration_s
+
 
 def run_virtual(main: Coroutine[None, None, T]) -> T:
     """Run ``main`` to its end in virtual time, in asyncio's debug mode."""

@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextma
 from dataclasses import asdict, dataclass
 from typing import Final, Self
 
-from threadpoolctl import threadpool_limits
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
@@ -244,8 +243,6 @@ class WhisperStreamingServer:
             self.measured = await self._measure(loaded.backend, scheduler)
             if loaded.backend.info.is_processor_bound:
                 lower_priority_of_new_threads(loaded.earlier_threads)
-            # The detector's products are small: NumPy's threads would only spin after each.
-            stack.enter_context(threadpool_limits(limits=1, user_api="blas"))
             service = await asyncio.to_thread(self._create_service, loaded.backend.info, scheduler)
             stack.callback(service.speech_vad.close)
             stack.callback(service.energy_vad.close)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from whisper_streaming.core.audio import FloatArray
 from whisper_streaming.errors import ConfigurationError
@@ -46,7 +47,7 @@ class SileroVad:
     """The network, shared by all streams; different streams may be judged by several threads."""
 
     def __init__(self, *, skips_silence: bool = True) -> None:
-        """Load the network.
+        """Load the network. From then on NumPy multiplies matrices in one thread.
 
         Args:
             skips_silence: Give digital silence probability 0 without asking the network.
@@ -54,6 +55,8 @@ class SileroVad:
         Raises:
             ConfigurationError: If the model file is not installed, or is another one.
         """
+        # The products are small: NumPy's threads make them no faster, but spin after each.
+        threadpool_limits(limits=1, user_api="blas")
         self._network = SileroNetwork(read_weights(_model_file().read_bytes()))
         self._skips_silence = skips_silence
 
