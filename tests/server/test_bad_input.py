@@ -110,7 +110,7 @@ async def test_impossible_samples_are_refused(audio: bytes) -> None:
 
 async def test_audio_may_come_byte_by_byte() -> None:
     async with server_with_neighbour() as server, session(server, audio_format="int16") as peer:
-        audio = (spoken(["one"]) * 32767).astype("<i2").tobytes()
+        audio = (spoken(["one"], word_s=0.15) * 32767).astype("<i2").tobytes()
         for index in range(len(audio)):
             await peer.socket.send(audio[index : index + 1])
         assert await peer.finish() == "one"
