@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -17,13 +18,21 @@ from whisper_streaming.core.session import Session, SessionConfig
 from whisper_streaming.errors import (
     BackendError,
     DecodeError,
+    DetectorError,
     InvalidMessage,
     SessionOverrun,
     SlowConsumer,
 )
-from whisper_streaming.server.live_session import Ending, LiveSession, Outcome, Timing
+from whisper_streaming.server.live_session import (
+    MESSAGES_PER_TURN,
+    Ending,
+    LiveSession,
+    Outcome,
+    Timing,
+)
 from whisper_streaming.server.vad_thread import VadThread
-from whisper_streaming.vad import create_vad
+from whisper_streaming.vad import Vad, VadStream, create_vad
+from whisper_streaming.vad.energy import EnergyStream
 from whisper_streaming.wire.whisper_live import WhisperLiveServerCodec
 
 WORDS = ["one", "two", "three", "four", "five", "six"]
@@ -40,8 +49,10 @@ class Bench:
         deaf: bool = False,
         deadline: float = 600.0,
         limits: LimitSettings | None = None,
+        vad: Vad | None = None,
+        socket: MemorySocket | None = None,
     ) -> None:
-        self.socket = MemorySocket(deaf=deaf)
+        self.socket = socket or MemorySocket(deaf=deaf)
         self.decoder = DirectDecoder(ScriptedBackend(), takes_s=takes_s)
         codec = WhisperLiveServerCodec()
         codec.receive('{"uid": "a"}')
@@ -49,7 +60,7 @@ class Bench:
             self.socket,
             codec,
             Session(SessionConfig(options=DecodeOptions(language="en"))),
-            VadThread(create_vad("energy")).open_stream(),
+            VadThread(vad or create_vad("energy")).open_stream(),
             self.decoder,
             limits=limits or LimitSettings(),
             timing=Timing(deadline=deadline, idle_flush_s=2.0),
@@ -117,6 +128,26 @@ def test_idle_input_flushes_the_open_utterance_once() -> None:
             bench.socket.put(b"END_OF_AUDIO")
             assert await running == Outcome(Ending.COMPLETE)
         assert bench.text == f"{TEXT} seven"
+
+    run_virtual(scenario())
+
+
+def test_idle_time_counts_from_the_last_message() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.say(spoken(WORDS))
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(bench.live.run())
+            for _ in range(5):
+                await asyncio.sleep(1.9)
+                assert bench.text == ""
+                bench.say(np.zeros(1, dtype=np.float32))
+            await asyncio.sleep(1.9)
+            assert bench.text == ""
+            await asyncio.sleep(0.2)
+            assert bench.text == TEXT
+            bench.socket.put(b"END_OF_AUDIO")
+            await running
 
     run_virtual(scenario())
 
@@ -295,5 +326,69 @@ def test_silence_costs_no_decode() -> None:
         assert bench.decoder.requests == []
         assert bench.live.account is not None
         assert bench.live.account.silence == 160_000
+
+    run_virtual(scenario())
+
+
+class TornVad:
+    """Energy, until a chunk of exactly seven samples comes, which it cannot judge."""
+
+    def open_stream(self) -> "TornStream":
+        return TornStream()
+
+    def judge(self, streams: Sequence[VadStream]) -> list[FloatArray]:
+        raise ZeroDivisionError("secret detail")
+
+
+class TornStream:
+    def __init__(self) -> None:
+        self._energy = EnergyStream()
+
+    def process(self, samples: FloatArray) -> FloatArray:
+        raise NotImplementedError
+
+    def push(self, samples: FloatArray) -> FloatArray | None:
+        return None if len(samples) == 7 else self._energy.push(samples)
+
+
+async def test_a_detector_that_fails_ends_the_session_after_the_words_before_it() -> None:
+    bench = Bench(vad=TornVad(), deadline=asyncio.get_running_loop().time() + 600.0)
+    bench.say(spoken(WORDS))
+    bench.socket.put(bytes(4 * 7))
+
+    outcome = await bench.live.run()
+
+    assert outcome.ending is Ending.FAILED
+    assert isinstance(outcome.error, DetectorError)
+    assert outcome.error.public_reason == "the voice activity detector failed"
+    assert bench.text == TEXT
+    assert bench.live.account is not None
+    assert bench.live.account.received == len(spoken(WORDS))
+
+
+class FloodingSocket(MemorySocket):
+    """Has so many messages ready that reading them never waits."""
+
+    def __init__(self, messages: int) -> None:
+        super().__init__()
+        self._left = messages
+
+    async def recv(self) -> str | bytes:
+        self._left -= 1
+        return bytes(4) if self._left >= 0 else b"END_OF_AUDIO"
+
+
+def test_a_flood_of_messages_leaves_turns_to_others() -> None:
+    async def scenario() -> None:
+        bench = Bench(socket=FloodingSocket(100 * MESSAGES_PER_TURN))
+        turns = 0
+        running = asyncio.create_task(bench.live.run())
+        while bench.live.account is None:
+            turns += 1
+            await asyncio.sleep(0)
+        running.cancel()  # the socket floods on after the end of the audio
+
+        assert bench.live.account.received == 100 * MESSAGES_PER_TURN
+        assert turns > 100
 
     run_virtual(scenario())

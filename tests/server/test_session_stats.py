@@ -47,6 +47,24 @@ def test_a_flood_of_tiny_messages_leaves_no_entry_for_each() -> None:
     assert "commit_latency_p50=1.0s" in stats.summary(speech_s=0.0)
 
 
+def test_an_endless_quiet_session_keeps_little() -> None:
+    stats = SessionStats()
+    tracemalloc.start()
+    try:
+        for number in range(200_000):
+            stats.receive(1600, now=number * 0.1)
+        kept_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert kept_bytes < 1_300_000  # 16 bytes for each of 65536 arrivals, and some room
+    # What is forgotten counts from the oldest arrival that is not, the rest from its own.
+    now = 200_000 * 0.1
+    stats.observe([committed(1.0)], now)
+    stats.observe([committed(now)], now)
+    assert "commit_latency_p50=0.1s" in stats.summary(speech_s=0.0)
+
+
 def test_the_summary_is_one_line_of_numbers() -> None:
     stats = SessionStats()
     stats.receive(160_000, now=0.0)

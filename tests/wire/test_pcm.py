@@ -48,6 +48,15 @@ def test_frames_may_end_anywhere(audio_format: PcmFormat, cuts: list[int]) -> No
     np.testing.assert_array_equal(np.concatenate(pieces), PcmReader(audio_format).read(stream))
 
 
+def test_sound_float_samples_are_not_copied() -> None:
+    frame = float_frame(-1.0, 0.25, 1.0)
+
+    samples = PcmReader("float32").read(frame)
+
+    assert np.shares_memory(samples, np.frombuffer(frame, dtype="<f4"))
+    assert not samples.flags.writeable
+
+
 def test_mends_isolated_samples() -> None:
     broken = float_frame(0.5, np.nan, np.inf, -np.inf, 1e30, 1.5, -99.0)
 
