@@ -10,7 +10,8 @@ from whisper_streaming.bench.scoring import Score, score_take
 SAID = recording(("one", 0.5), ("two", 1.0), ("three", 1.5), ("four", 2.0))
 COST = Cost(
     audio_s=2.5, wall_s=3.0, cpu_s=0.25, idle_memory_mb=100.0, peak_memory_mb=104.0,
-    generator_cpu_s=0.01, late_p99_s=0.001, stall_p99_s=None,
+    generator_cpu_s=0.01, late_p99_s=0.001,
+    status={"event_loop": {"stall_p99_s": 0.012}},
 )  # fmt: skip
 
 
@@ -66,11 +67,12 @@ def test_costs_are_told_by_audio_second_and_by_session() -> None:
     assert row["cpu_s_per_audio_s"] == pytest.approx(0.1)
     assert row["memory_mb_per_session"] == 2.0
     assert row["server_cores"] == pytest.approx(0.25 / 3)
-    assert row["stall_p99_s"] is None
+    assert row["stall_p99_s"] == 0.012
+    assert row["estimated_sessions"] is None, "the server does not say"
 
 
 def test_what_is_not_known_of_a_server_is_left_out() -> None:
-    unknown = Cost(2.5, 3.0, None, None, None, 0.01, 0.001, None)
+    unknown = Cost(2.5, 3.0, None, None, None, 0.01, 0.001)
 
     assert "cpu_s_per_audio_s" not in unknown.as_row(2)
     assert "memory_mb_per_session" not in unknown.as_row(2)

@@ -1,7 +1,7 @@
 """One run of paced sessions against a server: what its clients saw, and what it cost."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from whisper_streaming.bench.job import Job, Lane, Take
 from whisper_streaming.bench.recordings import Recording
@@ -24,8 +24,7 @@ class Cost:
         peak_memory_mb: Largest memory of the server that was seen during the run.
         generator_cpu_s: Processor time of the load generator.
         late_p99_s: How late the generator sent its audio.
-        stall_p99_s: Lateness of the server's event loop since it started; None where it does
-            not say.
+        status: What the server says of itself after the run; empty where it does not.
     """
 
     audio_s: float
@@ -35,7 +34,7 @@ class Cost:
     peak_memory_mb: float | None
     generator_cpu_s: float
     late_p99_s: float
-    stall_p99_s: float | None
+    status: Mapping[str, object] = field(default_factory=dict)
 
     def as_row(self, sessions: int) -> dict[str, Value]:
         """As values of a row, by audio second and by session."""
@@ -46,7 +45,8 @@ class Cost:
             "wall_s": self.wall_s,
             "generator_cpu_s_per_audio_s": self.generator_cpu_s / audio_s,
             "generator_late_p99_s": self.late_p99_s,
-            "stall_p99_s": self.stall_p99_s,
+            "stall_p99_s": _number(self.status, "event_loop", "stall_p99_s"),
+            "estimated_sessions": _number(self.status, "capacity", "estimated_sessions"),
             "peak_memory_mb": self.peak_memory_mb,
         }
         if self.cpu_s is not None:
@@ -149,12 +149,13 @@ def run_job(server: ServerUnderTest, job: Job, description: str) -> tuple[tuple[
         peak_memory_mb=max(memory_mb, default=None),
         generator_cpu_s=outcome.cpu_s,
         late_p99_s=percentile(late_s, 99),
-        stall_p99_s=_stall_p99_s(server.status()),
+        status=server.status(),
     )
     return outcome.takes, cost
 
 
-def _stall_p99_s(status: Mapping[str, object]) -> float | None:
-    section = status.get("event_loop")
-    value = section.get("stall_p99_s") if isinstance(section, dict) else None
-    return float(value) if isinstance(value, int | float) else None
+def _number(status: Mapping[str, object], section: str, name: str) -> float | None:
+    """A number of the server's status; None where it does not say."""
+    fields = status.get(section)
+    value = fields.get(name) if isinstance(fields, dict) else None
+    return value if isinstance(value, int | float) else None

@@ -201,6 +201,7 @@ def _report(capacity: int, runs: dict[int, LiveRun], recordings: Sequence[Record
         details={
             "capacity": capacity,
             "sessions": {str(n): score_details(each.scores) for n, each in sorted(runs.items())},
+            "status": {str(n): dict(each.cost.status) for n, each in sorted(runs.items())},
         },
     )
 
