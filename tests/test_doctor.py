@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from whisper_streaming import doctor
+from whisper_streaming.backends.base import BackendInfo, ModelInfo, ModelShape, StreamingProfile
 from whisper_streaming.doctor import (
     Finding,
     State,
@@ -27,8 +28,12 @@ from whisper_streaming.doctor import (
     check_python,
     check_round_trip,
     check_whisperx,
+    describe_speed,
     report,
 )
+from whisper_streaming.engine.calibration import Calibration
+from whisper_streaming.engine.live_load import live_windows
+from whisper_streaming.server.measured import Measured
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "test_websocket_integration.py"
@@ -231,6 +236,7 @@ def test_the_program_ends_with_a_real_transcription(command: list[str]) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert all(re.match(r"(ok|--)  \S", line) for line in lines[:-1])
+    assert re.match(r"(ok|--)  speed            real-time factor \d", lines[-3])
     assert re.match(r"ok  transcription    [12]\d of 21 words in \d", lines[-2])
     assert "--  model            'small' is not on this machine" in done.stdout
 
@@ -243,6 +249,37 @@ def test_a_transcription_that_hears_too_little_is_a_fault(monkeypatch: pytest.Mo
 
     assert finding.state is State.FAULT
     assert "heard: sherlock holmes" in finding.detail
+
+
+def speed_of(rtf: float) -> Finding:
+    """What the doctor says of a machine where the embedded model has this real-time factor."""
+    profile = StreamingProfile(bucket_pad_s=0.0)
+    shape = ModelShape(80, 256, 4, 3, 51_865)
+    info = BackendInfo(
+        "scripted", (ModelInfo("demo", ("en",), True, profile, shape=shape),), 1, 8, cores=2
+    )
+    windows = live_windows(profile)
+    times = {windows[0].bucket_s: {1: 1.0}}
+    unscaled = Calibration("demo", windows, times, 1).rtf
+    scaled = {windows[0].bucket_s: {1: rtf / unscaled}}
+    calibrations = {"demo": Calibration("demo", windows, scaled, 1)}
+    return describe_speed(Measured(calibrations, info), "demo")
+
+
+@pytest.mark.parametrize(
+    ("rtf", "state", "said"),
+    [
+        pytest.param(0.05, State.OK, "'small' is the largest stock model", id="some machine"),
+        pytest.param(0.9, State.OPTIONAL, "too slow for any stock model", id="a very slow one"),
+    ],
+)
+def test_the_speed_says_what_can_be_run(rtf: float, state: State, said: str) -> None:
+    finding = speed_of(rtf)
+
+    assert finding.state is state
+    assert finding.detail.startswith(f"real-time factor {rtf:.2f} and about ")
+    assert said in finding.detail
+    assert bool(finding.fix) == (state is State.OPTIONAL)
 
 
 def test_a_model_that_cannot_be_loaded_is_a_fault() -> None:

@@ -17,7 +17,10 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from http.client import HTTPException
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from whisper_streaming.server.measured import Measured
 
 MIN_PYTHON: Final = (3, 11)
 DEFAULT_PORT: Final = 9090
@@ -122,8 +125,8 @@ def _checks(device: Device, port: int) -> Iterable[Callable[[], Finding]]:
     yield partial(check_gpu, device)
     yield partial(check_port, port)
     yield check_model
-    yield partial(check_round_trip, device)
     yield partial(check_speed, device)
+    yield partial(check_round_trip, device)
 
 
 def check_python(version: tuple[int, ...] = sys.version_info[:3]) -> Finding:
@@ -287,9 +290,14 @@ def check_speed(device: Device) -> Finding:
         finally:
             backend.close()
     except WhisperStreamingError as exc:
-        return Finding(State.FAULT, subject, _one_line(exc), "see the line above, or report it")
-    measured = Measured(calibrations, backend.info)
-    pace = measured.pace(DEMO)
+        return Finding(State.FAULT, subject, _one_line(exc), "see the lines above, or report it")
+    return describe_speed(Measured(calibrations, backend.info), DEMO)
+
+
+def describe_speed(measured: "Measured", model: str) -> Finding:
+    """What an operator learns from the measured ``model``."""
+    subject = "speed"
+    pace = measured.pace(model)
     detail = (
         f"real-time factor {pace.rtf:.2f} and about {measured.sessions} live sessions with the "
         "embedded model"
