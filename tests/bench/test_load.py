@@ -3,7 +3,7 @@
 import pytest
 
 from tests.bench.takes import recording, segments, take
-from whisper_streaming.bench.live_run import Cost, LiveRun
+from whisper_streaming.bench.live_run import Cost, LiveRun, failure_notes
 from whisper_streaming.bench.load import expected_wer, faults
 from whisper_streaming.bench.scoring import Score, score_take
 
@@ -76,3 +76,10 @@ def test_what_is_not_known_of_a_server_is_left_out() -> None:
 
     assert "cpu_s_per_audio_s" not in unknown.as_row(2)
     assert "memory_mb_per_session" not in unknown.as_row(2)
+
+
+def test_failures_are_told_by_reason() -> None:
+    assert failure_notes([None, "refused", "cut", "refused"]) == [
+        "Sessions that are not whole: 2 (refused).",
+        "Sessions that are not whole: 1 (cut).",
+    ]

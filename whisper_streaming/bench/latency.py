@@ -151,7 +151,7 @@ def simulate_all(
                 use_vad=use_vad,
             )  # fmt: skip
             setup = set_up_session(wishes, config, backend.info)
-            probabilities = speech_probabilities(each, detector if setup.uses_vad else "energy")
+            probabilities = speech_probabilities(each, detector)
             simulated = simulate(backend, setup.session, each, probabilities, rules)
             scores.append(score(each, simulated.captions, simulated.text))
         return tuple(scores), decode_offline(backend, recordings, detector=detector)

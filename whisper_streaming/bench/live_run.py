@@ -1,6 +1,7 @@
 """One run of paced sessions against a server: what its clients saw, and what it cost."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from whisper_streaming.bench.job import Job, Lane, Take
@@ -85,12 +86,14 @@ class LiveRun:
 
     @property
     def failure_notes(self) -> list[str]:
-        """A sentence for each session that is not whole."""
-        return [
-            f"A session of {each.recording} is not whole: {each.failure}."
-            for each in self.scores
-            if each.failure is not None
-        ]
+        """A sentence for each reason for which sessions are not whole."""
+        return failure_notes([score.failure for score in self.scores])
+
+
+def failure_notes(failures: Iterable[str | None]) -> list[str]:
+    """A sentence for each reason, the most frequent first; None is a session that is whole."""
+    counted = Counter(failure for failure in failures if failure is not None)
+    return [f"Sessions that are not whole: {n} ({why})." for why, n in counted.most_common()]
 
 
 def stream_recordings(

@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from whisper_streaming.bench.job import Job, Lane
-from whisper_streaming.bench.live_run import LiveRun, run_job, stream_recordings
+from whisper_streaming.bench.live_run import LiveRun, failure_notes, run_job, stream_recordings
 from whisper_streaming.bench.recordings import (
     Recording,
     add_recording_arguments,
@@ -196,6 +196,7 @@ def _report(capacity: int, runs: dict[int, LiveRun], recordings: Sequence[Record
             f"Capacity: {capacity} sessions; carried means commit p95 <= {MAX_COMMIT_P95_S:g} s, "
             f"nothing lost, word error rate within {100 * MAX_WER_RISE:g} points of one session.",
             f"At {max(runs)} sessions: {most.generator_note}",
+            *_estimate_notes(rows),
         ],
         charts=_charts(rows),
         details={
@@ -204,6 +205,15 @@ def _report(capacity: int, runs: dict[int, LiveRun], recordings: Sequence[Record
             "status": {str(n): dict(each.cost.status) for n, each in sorted(runs.items())},
         },
     )
+
+
+def _estimate_notes(rows: Sequence[Row]) -> list[str]:
+    estimates = sorted(int(e) for row in rows if (e := row.get("estimated_sessions")) is not None)
+    if not estimates:
+        return []
+    return [
+        f"The servers' own estimates at their start: {estimates[0]} to {estimates[-1]} sessions."
+    ]
 
 
 def _charts(rows: Sequence[Row]) -> list[Chart]:
@@ -237,6 +247,7 @@ def _charts(rows: Sequence[Row]) -> list[Chart]:
 def _run_silent(arguments: argparse.Namespace) -> Report:
     track = silence_track(arguments.seconds, SILENCE_LEVELS[arguments.silent])
     rows: list[Row] = []
+    notes: list[str] = []
     for count in arguments.steps:
         with server_under_test(arguments) as server:
             job = Job(
@@ -248,14 +259,16 @@ def _run_silent(arguments: argparse.Namespace) -> Report:
                 end=END_FRAME,
             )
             takes, cost = run_job(server, job, f"{count} sessions in silence")
-        failed = sum(take.failure is not None for take in takes)
-        rows.append({**cost.as_row(count), "failed": failed})
+        failures = [take.failure for take in takes if take.failure is not None]
+        rows.append({**cost.as_row(count), "failed": len(failures)})
+        notes += [f"{count}: {note}" for note in failure_notes(failures)]
     return Report(
         title=f"Sessions in silence ({arguments.silent}), {arguments.seconds:g} s",
         columns=SILENT_COLUMNS,
         rows=rows,
         notes=[
             "Messages of 0.1 s all the time, in which nobody speaks. Memory is the peak of the "
-            "server over what it held before, divided by the sessions."
+            "server over what it held before, divided by the sessions.",
+            *notes,
         ],
     )
