@@ -74,6 +74,8 @@ def _draw(axes: "Axes", chart: Chart) -> None:
                 axes.plot(*_xy(series.points), marker="o", label=series.name)
     if chart.limit is not None:
         axes.axhline(chart.limit, linestyle="--", color="grey", linewidth=1)
+    if chart.kind == "line":
+        axes.set_ylim(bottom=0)  # else a small change looks like a large one
     axes.set(title=chart.title, xlabel=chart.x_label, ylabel=chart.y_label)
     axes.grid(visible=True, alpha=0.3)
     if len(chart.series) > 1:
