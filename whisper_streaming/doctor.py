@@ -40,7 +40,6 @@ REQUIREMENTS: Final = {
     "websocket-client": "1.8",
     "faster-whisper": "1.2.1",
     "ctranslate2": "4.8",
-    "onnxruntime": "1.19",
     "tokenizers": "0.20",
     "threadpoolctl": "3.5",
     "huggingface-hub": "0.30",
