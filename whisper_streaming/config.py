@@ -134,12 +134,39 @@ class EndpointSettings(Settings):
 class PolicySettings(Settings):
     """When words become final."""
 
-    kind: Literal["local_agreement"] = Field(
-        default="local_agreement",
-        description="Commit policy: `local_agreement` commits what consecutive hypotheses share.",
+    kind: Literal["edge_commit", "local_agreement"] | None = Field(
+        default=None,
+        description="Commit policy: `local_agreement` commits what consecutive hypotheses share; "
+        "`edge_commit` needs no second hypothesis for words that the model is sure of and that "
+        "are not at the very end of the audio. None: the model's profile decides, here and for "
+        "each number of the policy below.",
     )
-    agreement: int = Field(
-        default=2, ge=2, le=5, description="How many consecutive hypotheses must agree."
+    agreement: int | None = Field(
+        default=None, ge=2, le=5, description="How many consecutive hypotheses must agree."
+    )
+    agreed_margin_s: Seconds | None = Field(
+        default=None,
+        description="`edge_commit`: a word that hypotheses agree on ends at least so long before "
+        "the end of the audio.",
+    )
+    sure_margin_s: Seconds | None = Field(
+        default=None,
+        description="`edge_commit`: a word that nothing confirmed yet, but with the probability "
+        "below, ends at least so long before the end of the audio.",
+    )
+    sure_probability: Probability | None = Field(
+        default=None,
+        description="`edge_commit`: probability of a word behind `sure_margin_s`; less than 0.15 "
+        "is never enough.",
+    )
+    certain_margin_s: Seconds | None = Field(
+        default=None,
+        description="`edge_commit`: a word with the probability below that continues what was "
+        "heard before may end even so close to the end of the audio. A model that nobody measured "
+        "has no such words.",
+    )
+    certain_probability: Probability | None = Field(
+        default=None, description="`edge_commit`: probability of a word behind `certain_margin_s`."
     )
     min_chunk_s: PositiveSeconds = Field(
         default=0.3, description="New audio that is worth another decode of an open utterance."

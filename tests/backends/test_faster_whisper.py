@@ -1,23 +1,21 @@
-"""What the faster_whisper backend does before it decodes: devices, profiles, loading."""
+"""What the faster_whisper backend does before it decodes: devices, loading."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import ctranslate2
 import numpy as np
 import pytest
 
-from whisper_streaming.backends.base import StreamingProfile
 from whisper_streaming.backends.faster_whisper import FasterWhisperBackend, choose_device
 from whisper_streaming.backends.model_store import DEMO_PATH, ResolvedModel
-from whisper_streaming.backends.profile import load_profile
 from whisper_streaming.backends.whisper_model import Device, WhisperModel
 from whisper_streaming.config import BackendSettings
 from whisper_streaming.core.audio import samples_of
 from whisper_streaming.core.hypothesis import (
     DecodeOptions,
     DecodeRequest,
-    WindowRules,
 )
 from whisper_streaming.errors import ModelLoadError
 
@@ -125,48 +123,6 @@ def test_the_cpu_can_be_asked_for_beside_a_gpu(tmp_path: Path) -> None:
     assert choose_device(CPU, folders).name == "cpu"
 
 
-# -- profile
-
-
-def test_a_model_without_a_profile_is_streamed_with_care(tmp_path: Path) -> None:
-    assert load_profile(tmp_path) == StreamingProfile()
-
-
-def test_a_profile_overrides_what_it_names(tmp_path: Path) -> None:
-    (tmp_path / "streaming.json").write_text(
-        '{"window_buckets_s": [5, 10], "window": {"max_window_s": 9.0}}', encoding="utf-8"
-    )
-
-    assert load_profile(tmp_path) == StreamingProfile(
-        window_buckets_s=(5, 10), window=WindowRules(max_window_s=9.0)
-    )
-
-
-@pytest.mark.parametrize(
-    "profile",
-    [
-        pytest.param("{", id="not JSON"),
-        pytest.param("[1]", id="a list"),
-        pytest.param('{"windows": {}}', id="unknown field"),
-        pytest.param('{"window": {"longest": 3}}', id="unknown field of the window"),
-        pytest.param('{"window": 3}', id="a number for an object"),
-        pytest.param('{"window_buckets_s": 5}', id="a number for a list"),
-        pytest.param('{"window_buckets_s": []}', id="no bucket"),
-        pytest.param('{"prompt_lengths": [16, 0]}', id="prompt lengths that do not ascend"),
-        pytest.param('{"window": {"max_window_s": 31}}', id="a window longer than all buckets"),
-        pytest.param('{"window": {"keep_words": 0}}', id="no words kept"),
-    ],
-)
-def test_a_broken_profile_is_named(tmp_path: Path, profile: str) -> None:
-    path = tmp_path / "streaming.json"
-    path.write_text(profile, encoding="utf-8")
-
-    with pytest.raises(ModelLoadError) as failure:
-        load_profile(tmp_path)
-
-    assert str(path) in str(failure.value)
-
-
 # -- load
 
 
@@ -213,9 +169,10 @@ def test_a_profile_can_ask_for_padding(copy_of_demo: Path) -> None:
     (copy_of_demo / "streaming.json").unlink()
     careful = WhisperModel("copy", copy_of_demo, ONE_THREAD)
 
-    assert careful.bucket_s(lasting(9.0)) == 10.0
-    assert careful.bucket_s(lasting(9.1)) == 15.0
+    assert careful.bucket_s(lasting(14.0)) == 15.0
+    assert careful.bucket_s(lasting(14.1)) == 20.0
     assert careful.bucket_s(lasting(30.0)) == 30.0
+    assert careful.bucket_s(replace(lasting(1.0), is_last=True)) == 30.0
 
 
 @pytest.mark.skipif(ctranslate2.get_cuda_device_count() > 0, reason="there is a GPU that works")

@@ -15,11 +15,11 @@ def utterance(*, speech_start: int = 0, history: int = 1) -> Utterance:
 
 def test_the_rest_of_a_hypothesis_is_what_the_next_one_must_agree_with() -> None:
     open_utterance = utterance()
-    open_utterance.commit_agreed(hypothesis("the cat sat"), POLICY)
-    open_utterance.commit_agreed(hypothesis("the cat sits down"), POLICY)
+    open_utterance.commit_agreed(hypothesis("the cat sat"), POLICY, 0.75)
+    open_utterance.commit_agreed(hypothesis("the cat sits down"), POLICY, 1.0)
     assert join_words(open_utterance.prefix) == " the cat"
 
-    open_utterance.commit_agreed(hypothesis("sits up", start=0.5), POLICY)
+    open_utterance.commit_agreed(hypothesis("sits up", start=0.5), POLICY, 1.2)
     assert join_words(open_utterance.prefix) == " the cat sits"
     assert join_words(open_utterance.tail) == " up"
 
@@ -28,10 +28,10 @@ def test_longer_histories_forget_what_was_committed() -> None:
     policy = LocalAgreement(agreement=3)
     open_utterance = utterance(history=2)
     for text in ("the", "the, cat sat", "the cat sat"):
-        open_utterance.commit_agreed(hypothesis(text), policy)
+        open_utterance.commit_agreed(hypothesis(text), policy, 1.0)
     assert join_words(open_utterance.prefix) == " the"
 
-    open_utterance.commit_agreed(hypothesis("cat sat down", start=0.25), policy)
+    open_utterance.commit_agreed(hypothesis("cat sat down", start=0.25), policy, 1.2)
     assert join_words(open_utterance.prefix) == " the cat sat"
 
 

@@ -5,14 +5,17 @@ from typing import Any
 import pytest
 
 from whisper_streaming.backends.base import BackendInfo, ModelInfo, StreamingProfile
-from whisper_streaming.config import PolicySettings, ServerConfig, VadSettings
+from whisper_streaming.config import BackendSettings, PolicySettings, ServerConfig, VadSettings
 from whisper_streaming.core.hypothesis import DecodeOptions, WindowRules
-from whisper_streaming.core.policy import LocalAgreement
+from whisper_streaming.core.policy import CommitPolicy, EdgeCommit, LocalAgreement
 from whisper_streaming.errors import ConfigurationError, InvalidMessage
 from whisper_streaming.server.session_setup import SessionSetup, check_defaults, set_up_session
 from whisper_streaming.wire.base import Configure, VadWishes
 
-PROFILE = StreamingProfile(window=WindowRules(max_window_s=14.0))
+MEASURED = EdgeCommit(agreement=3, sure_margin_s=0.4, certain_margin_s=0.2)
+PROFILE = StreamingProfile(
+    final_bucket_s=0.0, window=WindowRules(max_window_s=14.0), commit=MEASURED
+)
 MULTILINGUAL = ModelInfo("small", ("en", "de", "yue"), True, StreamingProfile())
 ENGLISH = ModelInfo("tiny.en", ("en",), False, PROFILE, notice="It is English-only.")
 BACKEND = BackendInfo("faster_whisper", (MULTILINGUAL, ENGLISH), workers=1, max_batch=8)
@@ -31,7 +34,7 @@ def test_a_client_without_wishes_gets_the_settings_of_the_server() -> None:
         language="de",
         task="translate",
         vad=VadSettings(enabled=False, threshold=0.6, release=0.4, pre_roll_s=0.3),
-        policy=PolicySettings(agreement=3, min_chunk_s=0.7),
+        policy=PolicySettings(kind="local_agreement", agreement=3, min_chunk_s=0.7),
     )
     setup = set_up(config)
 
@@ -121,8 +124,60 @@ def test_a_loaded_model_brings_its_profile_and_its_notice() -> None:
     setup = set_up(model="tiny.en")
 
     assert setup.session.window == PROFILE.window
+    assert setup.session.policy == MEASURED
     assert setup.session.options.model == "tiny.en"
     assert setup.notice == "It is English-only."
+
+
+@pytest.mark.parametrize(
+    ("settings", "model", "expected"),
+    [
+        pytest.param(PolicySettings(), "small", EdgeCommit(), id="careful"),
+        pytest.param(
+            PolicySettings(kind="local_agreement"), "tiny.en", LocalAgreement(3), id="kind"
+        ),
+        pytest.param(
+            PolicySettings(agreement=2, sure_margin_s=0.0, certain_probability=1.0),
+            "tiny.en",
+            EdgeCommit(2, 0.3, 0.0, 0.5, 0.2, 1.0),
+            id="some numbers",
+        ),
+        pytest.param(
+            PolicySettings(
+                kind="edge_commit",
+                agreement=4,
+                agreed_margin_s=0.1,
+                sure_margin_s=0.2,
+                sure_probability=0.3,
+                certain_margin_s=0.4,
+                certain_probability=0.9,
+            ),
+            "small",
+            EdgeCommit(4, 0.1, 0.2, 0.3, 0.4, 0.9),
+            id="all numbers",
+        ),
+    ],
+)
+def test_settings_stand_in_place_of_the_policy_of_the_profile(
+    settings: PolicySettings, model: str, expected: CommitPolicy
+) -> None:
+    assert set_up(ServerConfig(policy=settings), model=model).session.policy == expected
+
+
+@pytest.mark.parametrize(
+    ("beam_size", "model", "expected"),
+    [
+        pytest.param(1, "tiny.en", False, id="every window is heard the same way"),
+        pytest.param(5, "tiny.en", True, id="with a beam"),
+        pytest.param(1, "small", True, id="in a longer window"),
+    ],
+)
+def test_the_last_decode_is_anew_where_it_is_a_better_one(
+    beam_size: int, model: str, expected: bool
+) -> None:
+    config = ServerConfig(backend=BackendSettings(beam_size=beam_size))
+
+    assert set_up(config, model=model).session.decodes_last_anew is expected
 
 
 def test_an_english_model_does_not_translate() -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from whisper_streaming.core.hypothesis import DecodeRequest, Hypothesis, WindowRules
+from whisper_streaming.core.policy import EdgeCommit, PolicyKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,23 +19,42 @@ class StreamingProfile:
         window_buckets_s: Lengths a window is padded to, ascending. All windows of one batch
             have the same length.
         bucket_pad_s: Padding that a window has at least, unless it is in the longest bucket.
+        final_bucket_s: The last window of an utterance is padded to this length at least: its
+            words stay, and stock Whisper weights hear best in what they were trained on.
         window: How sessions cut their windows for this model.
+        policy: Which commit policy sessions of this model get.
+        commit: The numbers of that policy.
         prompt_lengths: Token counts that the context before the window is cut to, ascending;
             few, because all windows of one batch must have the same.
         word_time_offset_s: What has to be added to the model's attention times.
     """
 
-    window_buckets_s: tuple[float, ...] = (10.0, 15.0, 20.0, 30.0)
+    window_buckets_s: tuple[float, ...] = (15.0, 20.0, 30.0)
     bucket_pad_s: float = 1.0
+    final_bucket_s: float = 30.0
     window: WindowRules = field(default_factory=WindowRules)
+    policy: PolicyKind = "edge_commit"
+    commit: EdgeCommit = field(default_factory=EdgeCommit)
     prompt_lengths: tuple[int, ...] = (0, 16, 32, 64)
     word_time_offset_s: float = 0.0
 
-    def bucket_s(self, window_s: float) -> float:
-        """Length that a window of ``window_s`` seconds is padded to."""
+    def bucket_s(self, window_s: float, *, is_last: bool = False) -> float:
+        """Length that a window of ``window_s`` seconds is padded to.
+
+        Args:
+            window_s: Seconds of audio.
+            is_last: The window ends its utterance.
+        """
         needed = window_s + self.bucket_pad_s
+        if is_last:
+            needed = max(needed, self.final_bucket_s)
         fitting = (bucket for bucket in self.window_buckets_s if bucket >= needed)
         return next(fitting, self.window_buckets_s[-1])
+
+    @property
+    def pads_last_windows(self) -> bool:
+        """Whether a window is heard otherwise when it is the last of its utterance."""
+        return self.final_bucket_s > self.window_buckets_s[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ class WhisperModel:
 
     def bucket_s(self, request: DecodeRequest) -> float:
         """Length the request's window is padded to."""
-        return self.info.profile.bucket_s(request.duration_s)
+        return self.info.profile.bucket_s(request.duration_s, is_last=request.is_last)
 
     def prompt_length(self, request: DecodeRequest) -> int:
         """Number of context tokens the request's window gets."""
@@ -145,6 +145,7 @@ class WhisperModel:
                 no_speech_probability=results[index].no_speech_prob,
                 average_logprob=_average_logprob(results[index], row),
                 is_truncated=_is_truncated(results[index], row),
+                has_word_times=self._can_align,
                 decode_s=decode_s,
             )
             for index, row in enumerate(rows)

@@ -128,6 +128,7 @@ class Hypothesis:
         no_speech_probability: In [0, 1], judged at the start of the window.
         average_logprob: Mean log-probability of the decoded tokens; None if unknown.
         is_truncated: The decode ran into ``max_new_tokens`` and did not end by itself.
+        has_word_times: The times and probabilities of the words were measured, not guessed.
         decode_s: Seconds the backend worked on it, its share of the batch.
     """
 
@@ -137,4 +138,5 @@ class Hypothesis:
     no_speech_probability: float = 0.0
     average_logprob: float | None = None
     is_truncated: bool = False
+    has_word_times: bool = True
     decode_s: float = field(default=0.0, compare=False)

@@ -6,10 +6,11 @@ import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 from whisper_streaming.cli_flags import FlagParser, program_name
 from whisper_streaming.config import load_config
+from whisper_streaming.core.policy import PolicyKind
 from whisper_streaming.errors import ConfigurationError, ModelLoadError, WhisperStreamingError
 from whisper_streaming.server.logs import setup_logging
 from whisper_streaming.server.websocket_server import WhisperStreamingServer
@@ -112,6 +113,7 @@ _SETTING_NAMES: Final = frozenset(
         "backend.beam_size",
         "vad.enabled",
         "vad.threshold",
+        "policy.kind",
     }
 )
 
@@ -197,6 +199,14 @@ def _add_session_flags(group: "argparse._ArgumentGroup") -> None:
         action="store_const",
         const="translate",
         help="the same as --task translate",
+    )
+    group.add_argument(
+        "--policy",
+        dest="policy.kind",
+        type=lambda name: name.replace("-", "_"),
+        choices=get_args(PolicyKind),
+        help="when words become final: edge_commit, or local_agreement, which waits for a second "
+        "decode (default: the model's profile decides)",
     )
     group.add_argument(
         "--use-vad",

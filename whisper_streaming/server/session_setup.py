@@ -1,19 +1,20 @@
 """From a client's wishes and the server's settings to a session."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Final
 
-from whisper_streaming.backends.base import BackendInfo, ModelInfo
-from whisper_streaming.config import ServerConfig
+from whisper_streaming.backends.base import BackendInfo, ModelInfo, StreamingProfile
+from whisper_streaming.config import PolicySettings, ServerConfig
 from whisper_streaming.core.endpoint import EndpointRules
 from whisper_streaming.core.hypothesis import DecodeOptions
-from whisper_streaming.core.policy import LocalAgreement
+from whisper_streaming.core.policy import CommitPolicy, EdgeCommit, create_policy
 from whisper_streaming.core.quality import QualityRules
 from whisper_streaming.core.session import SessionConfig
 from whisper_streaming.errors import ConfigurationError, InvalidMessage
 from whisper_streaming.wire.base import Configure, VadWishes
 
 _LISTED_LANGUAGES: Final = 12
+_COMMIT_NUMBERS: Final = {field.name for field in fields(EdgeCommit)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,10 @@ def set_up_session(wishes: Configure, config: ServerConfig, backend: BackendInfo
     session = SessionConfig(
         options=options,
         window=model.profile.window,
-        policy=LocalAgreement(config.policy.agreement),
+        policy=_choose_policy(config.policy, model.profile),
         endpoint=_endpoint_rules(wishes.vad, config),
         min_chunk_s=config.policy.min_chunk_s,
-        decodes_last_anew=config.backend.beam_size > 1,
+        decodes_last_anew=config.backend.beam_size > 1 or model.profile.pads_last_windows,
         withhold_silence=uses_vad,
         prompt=wishes.prompt,
         language_min_speech_s=config.policy.language_min_speech_s,
@@ -110,6 +111,16 @@ def _choose_task(wishes: Configure, config: ServerConfig, model: ModelInfo) -> s
             "ask for the task 'transcribe'"
         )
     return task
+
+
+def _choose_policy(settings: PolicySettings, profile: StreamingProfile) -> CommitPolicy:
+    """The policy of the model's profile, with what the operator set in its place."""
+    given = {
+        name: value
+        for name, value in settings.model_dump(include=_COMMIT_NUMBERS).items()
+        if value is not None
+    }
+    return create_policy(settings.kind or profile.policy, replace(profile.commit, **given))
 
 
 def _endpoint_rules(wishes: VadWishes, config: ServerConfig) -> EndpointRules:

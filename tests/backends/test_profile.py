@@ -1,0 +1,111 @@
+"""How a model likes to be streamed: the file beside it, and the careful defaults without one."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from whisper_streaming.backends.base import StreamingProfile
+from whisper_streaming.backends.model_store import DEMO_PATH
+from whisper_streaming.backends.profile import load_profile, write_profile
+from whisper_streaming.core.hypothesis import WindowRules
+from whisper_streaming.core.policy import EdgeCommit
+from whisper_streaming.errors import ConfigurationError, ModelLoadError
+
+
+def test_a_model_without_a_profile_is_streamed_with_care(tmp_path: Path) -> None:
+    profile = load_profile(tmp_path)
+
+    assert profile == StreamingProfile()
+    assert profile.bucket_s(3.0) == 15.0
+    assert profile.bucket_s(3.0, is_last=True) == 30.0
+    assert profile.pads_last_windows
+    assert (profile.policy, profile.commit) == ("edge_commit", EdgeCommit(2, 0.3, 0.6, 0.5, None))
+
+
+def test_the_embedded_model_ends_utterances_in_short_windows() -> None:
+    profile = load_profile(DEMO_PATH)
+
+    assert profile.bucket_s(3.0) == 5.0
+    assert profile.bucket_s(3.0, is_last=True) == 5.0
+    assert not profile.pads_last_windows
+
+
+def test_a_profile_overrides_what_it_names(tmp_path: Path) -> None:
+    fields = {
+        "window_buckets_s": [5, 10],
+        "final_bucket_s": 7,
+        "window": {"max_window_s": 9.0},
+        "policy": "local_agreement",
+        "commit": {"agreement": 3, "certain_margin_s": 0.2},
+    }
+    (tmp_path / "streaming.json").write_text(json.dumps(fields), encoding="utf-8")
+
+    profile = load_profile(tmp_path)
+
+    assert profile == StreamingProfile(
+        window_buckets_s=(5, 10),
+        final_bucket_s=7,
+        window=WindowRules(max_window_s=9.0),
+        policy="local_agreement",
+        commit=EdgeCommit(agreement=3, certain_margin_s=0.2),
+    )
+    assert profile.bucket_s(1.0) == 5
+    assert profile.bucket_s(1.0, is_last=True) == 10
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        pytest.param(StreamingProfile(), id="the careful one"),
+        pytest.param(load_profile(DEMO_PATH), id="that of the embedded model"),
+    ],
+)
+def test_what_is_written_is_read_again(tmp_path: Path, profile: StreamingProfile) -> None:
+    write_profile(profile, tmp_path / "streaming.json")
+
+    assert load_profile(tmp_path) == profile
+
+
+def test_a_profile_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "no such folder" / "streaming.json"
+
+    with pytest.raises(ConfigurationError, match=r"cannot write .*streaming\.json"):
+        write_profile(StreamingProfile(), path)
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        pytest.param("{", id="not JSON"),
+        pytest.param("[1]", id="a list"),
+        pytest.param('{"windows": {}}', id="unknown field"),
+        pytest.param('{"window": {"longest": 3}}', id="unknown field of the window"),
+        pytest.param('{"window": 3}', id="a number for an object"),
+        pytest.param('{"window_buckets_s": 5}', id="a number for a list"),
+        pytest.param('{"window_buckets_s": []}', id="no bucket"),
+        pytest.param('{"prompt_lengths": [16, 0]}', id="prompt lengths that do not ascend"),
+        pytest.param('{"window": {"max_window_s": 31}}', id="a window longer than all buckets"),
+        pytest.param('{"window": {"keep_words": 0}}', id="no words kept"),
+        pytest.param('{"final_bucket_s": -1}', id="a negative length"),
+        pytest.param('{"final_bucket_s": "30"}', id="a text for a length"),
+        pytest.param('{"policy": "align_att"}', id="unknown policy"),
+        pytest.param('{"policy": {"kind": "edge_commit"}}', id="an object for a policy"),
+        pytest.param('{"commit": {"tau": 0.5}}', id="unknown number of the policy"),
+        pytest.param('{"commit": 0.5}', id="a number for the numbers"),
+        pytest.param('{"commit": {"agreement": 1}}', id="one hypothesis agrees with itself"),
+        pytest.param('{"commit": {"agreement": 2.5}}', id="half a hypothesis"),
+        pytest.param('{"commit": {"sure_margin_s": -0.1}}', id="a margin behind the end"),
+        pytest.param('{"commit": {"certain_margin_s": -0.1}}', id="another one"),
+        pytest.param('{"commit": {"sure_margin_s": null}}', id="a margin that must be there"),
+        pytest.param('{"commit": {"sure_probability": 97}}', id="percents"),
+    ],
+)
+def test_a_broken_profile_is_named(tmp_path: Path, profile: str) -> None:
+    path = tmp_path / "streaming.json"
+    path.write_text(profile, encoding="utf-8")
+
+    with pytest.raises(ModelLoadError) as failure:
+        load_profile(tmp_path)
+
+    assert str(path) in str(failure.value)
