@@ -15,6 +15,7 @@ from whisper_streaming.engine.calibration import Calibration
 from whisper_streaming.engine.live_load import live_windows
 from whisper_streaming.engine.model_cost import stock_shape
 from whisper_streaming.server import WhisperStreamingServer
+from whisper_streaming.server.cli import describe_pace
 from whisper_streaming.server.measured import Measured, Pace, bundled_speech
 
 VOCABULARY = 51_865
@@ -60,6 +61,10 @@ async def test_a_client_beyond_what_the_machine_carries_waits(
         assert "measured scripted: real-time factor" in caplog.text
         capacity = capacity_of(server)
         assert capacity["estimated_sessions"] == 1
+        measured, advice = describe_pace(server)
+        assert measured.startswith("measured scripted: real-time factor ")
+        assert advice.startswith("While 1 of the 2 clients speak, the next one is told to wait")
+        assert "--set limits.measured_admission=false" in advice
         async with session(server) as peer:
             wait = await answer_to_one_more(server)
             assert wait["status"] == "WAIT"
@@ -83,6 +88,7 @@ async def test_measured_admission_can_be_turned_off_and_the_numbers_stay() -> No
 async def test_a_fast_machine_is_limited_by_its_places_alone() -> None:
     config = scripted_config(calibration_s=0.1, max_clients=2)
     async with serving(config) as server:
+        assert len(list(describe_pace(server))) == 1
         estimated = capacity_of(server)["estimated_sessions"]
         assert isinstance(estimated, int)
         assert estimated > 2
@@ -93,6 +99,7 @@ async def test_a_fast_machine_is_limited_by_its_places_alone() -> None:
 async def test_without_a_measurement_there_are_no_numbers() -> None:
     async with serving(scripted_config(calibration_s=0)) as server:
         assert server.measured is None
+        assert list(describe_pace(server)) == []
         assert "capacity" not in server.client_manager.get_status()
         async with connected(server) as peer:
             assert "rtf" not in await peer.send_options()
@@ -106,21 +113,25 @@ async def test_each_model_tells_its_clients_its_own_pace() -> None:
             ready = peer.messages[0]
             assert ready["rtf"] == pytest.approx(server.measured.pace("other").rtf, abs=1e-3)
             assert "too slow" in str(ready["notice"])
+        warnings = [line for line in describe_pace(server) if "too slow" in line]
+        assert [line.split("'")[1] for line in warnings] == ["slow", "other"]
 
 
 # -- what it says
 
 
+PROFILE = StreamingProfile()
+
+
 def info(rtf_of: str, cores: int = 2) -> BackendInfo:
-    model = ModelInfo(
-        rtf_of, ("en",), False, StreamingProfile(), shape=stock_shape(rtf_of, VOCABULARY)
-    )
+    model = ModelInfo(rtf_of, ("en",), False, PROFILE, shape=stock_shape(rtf_of, VOCABULARY))
     return BackendInfo("faster_whisper", (model,), 1, 8, threads_per_worker=cores, cores=cores)
 
 
 def measured(model: str, window_s: float) -> Measured:
-    windows = live_windows(StreamingProfile())
-    calibration = Calibration(model, windows, {10.0: {1: window_s}, 15.0: {1: window_s}}, 1)
+    windows = live_windows(PROFILE)
+    times = {window.bucket_s: {1: window_s} for window in windows}
+    calibration = Calibration(model, windows, times, 1)
     return Measured({model: calibration}, info(model))
 
 
@@ -147,7 +158,7 @@ def test_a_model_that_keeps_up_needs_no_warning() -> None:
 def test_the_status_section_is_complete() -> None:
     assert measured("base", 0.25).describe() == {
         "model": "base",
-        "decode_s": {"10": {"1": 0.25}, "15": {"1": 0.25}},
+        "decode_s": {"15": {"1": 0.25}, "30": {"1": 0.25}},
         "workers": 1,
         "rtf": 0.25,
         "largest_live_model": "small",

@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -14,8 +14,8 @@ from whisper_streaming.engine.live_load import UPDATE_INTERVAL_S, LiveWindow, li
 
 _BATCHES: Final = (4, 16, 8, 2, 32)
 """Batch sizes, the most telling first: time may be over before the last."""
-_ROUNDS: Final = 2
-"""The better one counts: what else runs on the machine makes a decode slower, never faster."""
+_REPEATED: Final = 2
+"""So many of the first calls are made again, and the better time counts: the first time is cold."""
 _NEW_AUDIO_S: Final = 1.0
 _NEW_TOKENS: Final = 8
 _STEP_S: Final = 0.13  # between the windows of a batch, so that no two are equal
@@ -120,7 +120,7 @@ def calibrate(
             if measured and clock() - began + _expected_s(measured, cell) > budget_s:
                 continue
             calls = [
-                [_tick(speech, model, window.window_s, next(numbers)) for _ in range(batch)]
+                [_tick(speech, model, window, next(numbers)) for _ in range(batch)]
                 for _ in range(backend.info.workers)
             ]
             stopwatch = _Stopwatch(backend.info, clock)
@@ -156,12 +156,12 @@ class _Stopwatch:
         return min(took_s, processor_s / busy)
 
 
-def _cells(windows: Sequence[LiveWindow], max_batch: int) -> Iterator[tuple[LiveWindow, int]]:
+def _cells(windows: Sequence[LiveWindow], max_batch: int) -> list[tuple[LiveWindow, int]]:
     """What to measure, in the order of what it tells."""
     main, *others = windows
     batches = [(main, batch) for batch in _BATCHES if batch <= max_batch]
-    for _ in range(_ROUNDS):
-        yield from [(main, 1), *batches[:1], *((other, 1) for other in others), *batches[1:]]
+    cells = [(main, 1), *batches[:1], *((other, 1) for other in others), *batches[1:]]
+    return [*cells, *cells[:_REPEATED]]
 
 
 def _expected_s(measured: Mapping[tuple[float, int], float], cell: tuple[float, int]) -> float:
@@ -171,9 +171,9 @@ def _expected_s(measured: Mapping[tuple[float, int], float], cell: tuple[float, 
     return took_s * cell[0] / bucket * cell[1] / batch
 
 
-def _tick(speech: Speech, model: ModelInfo, window_s: float, number: int) -> DecodeRequest:
+def _tick(speech: Speech, model: ModelInfo, window: LiveWindow, number: int) -> DecodeRequest:
     """An update in the middle of speech: all words but those of the last second are committed."""
-    length = samples_of(window_s)
+    length = samples_of(window.window_s)
     # Other audio for each: a decoder may remember what it has heard.
     start = samples_of(number * _STEP_S) % max(1, len(speech.samples) - length)
     start_s, end_s = start / SAMPLE_RATE, (start + length) / SAMPLE_RATE
@@ -190,5 +190,6 @@ def _tick(speech: Speech, model: ModelInfo, window_s: float, number: int) -> Dec
         ),
         # The same for all, because windows of one batch need prompts of one length.
         prompt=join_words(speech.words)[-_PROMPT_CHARACTERS:],
+        is_last=window.is_last,
         max_new_tokens=_NEW_TOKENS,
     )

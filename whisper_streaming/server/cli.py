@@ -274,15 +274,15 @@ def _announce(server: WhisperStreamingServer) -> None:
         f"listening on ws://{host}:{server.port}",
         f"engine {info.engine}, {'models' if len(info.models) > 1 else 'model'} {models}, "
         f"{server.client_manager.max_clients} clients at most",
-        *_describe_pace(server),
+        *describe_pace(server),
         *(_framed(model.notice) for model in info.models if model.notice is not None),
     ]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
 
 
-def _describe_pace(server: WhisperStreamingServer) -> Iterator[str]:
-    """What was measured at the start, and what follows from it for the operator."""
+def describe_pace(server: WhisperStreamingServer) -> Iterator[str]:
+    """Lines for the console: what was measured, and what follows from it for the operator."""
     if server.measured is None:
         return
     yield f"measured {server.measured.summary}"
