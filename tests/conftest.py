@@ -12,6 +12,9 @@ import pytest
 # Set by continuous integration, where a test that is skipped protects nothing.
 NO_SKIPS = os.environ.get("WHISPER_STREAMING_NO_SKIPS", "") not in ("", "0")
 
+# Whatever listens to whole recordings: they are decoded once.
+_LONGEST_GROUP = "recordings"
+
 # marker -> program that has to be there, and how to get it
 _PROGRAMS = {
     "requires_node": ("node", "Node is missing: apt install nodejs"),
@@ -38,8 +41,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
     if config.getoption("loadgroup", default=False):
-        # The long groups begin first, so that the processes end at the same time.
-        items.sort(key=_is_quick)
+        items.sort(key=_turn)
     absent = {m: how for m, (name, how) in _PROGRAMS.items() if find_program(name) is None}
     for item in items:
         for marker in absent.keys() & {mark.name for mark in item.iter_markers()}:
@@ -65,8 +67,12 @@ def pytest_make_collect_report(
     return report
 
 
-def _is_quick(item: pytest.Item) -> bool:
-    return item.get_closest_marker("slow") is None
+def _turn(item: pytest.Item) -> int:
+    """Groups that take long begin first, so that the processes end at the same time."""
+    group = item.get_closest_marker("xdist_group")
+    if group is not None and group.args == (_LONGEST_GROUP,):
+        return 0
+    return 1 if item.get_closest_marker("slow") else 2
 
 
 def _forbid_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -92,20 +92,21 @@ def test_processes_tell_every_failure_and_skip(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_group_runs_in_one_process_and_quick_ones_come_last(tmp_path: Path) -> None:
+def test_long_groups_begin_first(tmp_path: Path) -> None:
     module = """
-import os, pytest
+import pytest
 
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(3))
 def test_which(number):
     with open("order", "a") as file:
-        file.write(__name__ + " " + os.environ["PYTEST_XDIST_WORKER"] + "\\n")
+        file.write(__name__ + " ")
 """
     slow = module + "\npytestmark = pytest.mark.slow\n"
+    longest = module + "\npytestmark = [pytest.mark.slow, pytest.mark.xdist_group('recordings')]\n"
     options = ["-p", "xdist", "-n", "1", "--dist", "loadgroup", "--no-loadscope-reorder"]
 
-    done = run_pytest(tmp_path, "1", *options, test_a=module, test_b=slow)
+    done = run_pytest(tmp_path, "1", *options, test_a=module, test_b=slow, test_c=longest)
 
     assert done.returncode == 0, done.stdout
-    lines = (tmp_path / "order").read_text().splitlines()
-    assert lines == ["test_b gw0"] * 4 + ["test_a gw0"] * 4
+    order = (tmp_path / "order").read_text().split()
+    assert order == ["test_c"] * 3 + ["test_b"] * 3 + ["test_a"] * 3

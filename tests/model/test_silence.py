@@ -13,7 +13,11 @@ from whisper_streaming.core.audio import FloatArray, samples_of
 from whisper_streaming.evaluate import word_errors
 from whisper_streaming.wire.base import Configure
 
-pytestmark = [pytest.mark.model, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.model,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("recordings"),  # which one process decodes, and not each
+]
 
 WITH_VAD: Final = Configure("tests", language="en", use_vad=True)
 WITHOUT_VAD: Final = Configure("tests", language="en", use_vad=False)
