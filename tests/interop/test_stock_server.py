@@ -20,7 +20,12 @@ from whisper_streaming.client import (
 )
 from whisper_streaming.core.audio import SAMPLE_RATE
 
-pytestmark = [pytest.mark.interop, pytest.mark.model, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.interop,
+    pytest.mark.model,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("interop"),  # one of them installs the real WhisperLive
+]
 
 Results = dict[str, TranscriptionResult]
 
