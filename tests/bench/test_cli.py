@@ -81,12 +81,19 @@ def test_latency_hears_every_word_live_simulated_and_offline(
 
 @pytest.mark.slow
 def test_load_measures_one_session_first_and_judges_each_number(folder: Path) -> None:
-    report = bench(folder, "load", "--match", "count", "--steps", "2")
+    limit = folder / "out" / "limit.json"
+    limit.parent.mkdir()
+    command = "whisper-streaming bench limit --json limit.json"
+    fields = {"schema": 1, "command": command, "details": {"limit_sessions": 10.0}}
+    limit.write_text(json.dumps(fields), encoding="utf-8")
+
+    report = bench(folder, "load", "--match", "count", "--steps", "2", "--limit", str(limit))
 
     one = report["rows"][0]
     assert (one["sessions"], one["wer"], one["expected_wer"]) == (1, 0.0, 0.0)
     assert (one["failed"], one["gaps"], one["missing_samples"]) == (0, 0, 0)
     assert one["generator_cpu_s_per_audio_s"] > 0
+    assert one["limit_share"] == 0.1
     assert all(row["carried"] is (row["verdict"] == "yes") for row in report["rows"])
     carried = [row["sessions"] for row in report["rows"] if row["carried"]]
     assert report["details"]["capacity"] == max(carried, default=0)

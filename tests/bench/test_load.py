@@ -1,11 +1,15 @@
 """When a load is carried."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from tests.bench.takes import recording, segments, take
 from whisper_streaming.bench.live_run import Cost, LiveRun, failure_notes
-from whisper_streaming.bench.load import expected_wer, faults
+from whisper_streaming.bench.load import expected_wer, faults, read_limit
 from whisper_streaming.bench.scoring import Score, score_take
+from whisper_streaming.errors import ConfigurationError
 
 SAID = recording(("one", 0.5), ("two", 1.0), ("three", 1.5), ("four", 2.0))
 COST = Cost(
@@ -83,3 +87,21 @@ def test_failures_are_told_by_reason() -> None:
         "Sessions that are not whole: 2 (refused).",
         "Sessions that are not whole: 1 (cut).",
     ]
+
+
+def limit_file(folder: Path, details: object) -> Path:
+    path = folder / "limit.json"
+    command = "whisper-streaming bench limit --json limit.json"
+    fields = {"schema": 1, "command": command, "details": details}
+    path.write_text(json.dumps(fields), encoding="utf-8")
+    return path
+
+
+def test_the_limit_is_read_from_its_own_report(tmp_path: Path) -> None:
+    assert read_limit(limit_file(tmp_path, {"limit_sessions": 80.5})) == 80.5
+
+
+@pytest.mark.parametrize("details", [{}, {"limit_sessions": None}, {"limit_sessions": 0}, []])
+def test_a_report_without_a_limit_is_refused(details: object, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="names no limit"):
+        read_limit(limit_file(tmp_path, details))

@@ -14,6 +14,7 @@ Each number takes a server of its own and as long as the longest recording.
   whisper-streaming bench load
   whisper-streaming bench load --audio tests/data --match 'en-[1-6]*' --plot load.svg
   whisper-streaming bench load --audio tests/data --steps 48    this number, and one session
+  whisper-streaming bench load --limit limit.json               beside what "bench limit" found
   whisper-streaming bench load --silent --steps 100             connected, and nobody speaks
 
 With --silent nothing is judged: it tells what a session costs in which nobody speaks.
@@ -21,6 +22,7 @@ With --silent nothing is judged: it tells what a session costs in which nobody s
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from whisper_streaming.bench.job import Job, Lane
@@ -30,7 +32,7 @@ from whisper_streaming.bench.recordings import (
     add_recording_arguments,
     chosen_recordings,
 )
-from whisper_streaming.bench.report import Chart, Column, Report, Row, Series
+from whisper_streaming.bench.report import Chart, Column, Report, Row, Series, read_report
 from whisper_streaming.bench.scoring import Score, score_details
 from whisper_streaming.bench.search import find_capacity
 from whisper_streaming.bench.server_process import add_server_arguments, server_under_test
@@ -61,6 +63,7 @@ _COST_COLUMNS = (
 COLUMNS = (
     Column("Clients", "{sessions}"),
     Column("Carried", "{verdict}"),
+    Column("Share of limit", "{limit_share:.0%}"),
     Column("Commit p50 / p95", "{commit_p50_s:.2f} / {commit_p95_s:.2f} s"),
     Column("First partial p50 / p95", "{first_p50_s:.2f} / {first_p95_s:.2f} s"),
     Column("Word error rate", "{wer:.1%}"),
@@ -87,6 +90,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stop halving when the capacity is known this well (default: 2)",
     )  # fmt: skip
     parser.add_argument(
+        "--limit", type=Path, metavar="FILE",
+        help='JSON of "bench limit" on this machine, to state each load as a share of it',
+    )  # fmt: skip
+    parser.add_argument(
         "--silent", nargs="?", const="digital", choices=sorted(SILENCE_LEVELS),
         help="sessions in silence instead of speech: digital (zeros, the default) or room "
         "(noise at -60 dBFS)",
@@ -110,6 +117,7 @@ def run(arguments: argparse.Namespace) -> Report:
         raise ConfigurationError("--steps and --resolution take positive numbers, steps ascending")
     if arguments.silent is not None:
         return _run_silent(arguments)
+    limit = None if arguments.limit is None else read_limit(arguments.limit)
     recordings = chosen_recordings(arguments)
     reference = _measure(arguments, recordings, lanes_through_all(1, len(recordings)), "one")
     runs = {1: reference}
@@ -121,7 +129,22 @@ def run(arguments: argparse.Namespace) -> Report:
         return not faults(runs[count], reference.scores)
 
     capacity = find_capacity(carries, sorted({1, *steps}), resolution=arguments.resolution)
-    return _report(capacity, runs, recordings)
+    return _report(capacity, runs, recordings, limit)
+
+
+def read_limit(path: Path) -> float:
+    """The sessions that CTranslate2 alone would carry, from the JSON of ``bench limit``.
+
+    Raises:
+        ConfigurationError: If the file does not say.
+    """
+    details = read_report(path, "limit")["details"]
+    limit = details.get("limit_sessions") if isinstance(details, dict) else None
+    if not isinstance(limit, int | float) or limit <= 0:
+        raise ConfigurationError(
+            f"{path} names no limit in sessions: measure all buckets of live sessions"
+        )
+    return float(limit)
 
 
 def faults(run: LiveRun, reference: Sequence[Score]) -> list[str]:
@@ -174,7 +197,12 @@ def _measure(
         return stream_recordings(server, recordings, lanes, description)
 
 
-def _report(capacity: int, runs: dict[int, LiveRun], recordings: Sequence[Recording]) -> Report:
+def _report(
+    capacity: int,
+    runs: dict[int, LiveRun],
+    recordings: Sequence[Recording],
+    limit: float | None,
+) -> Report:
     reference = runs[1].scores
     rows: list[Row] = []
     for count, each in sorted(runs.items()):
@@ -184,6 +212,7 @@ def _report(capacity: int, runs: dict[int, LiveRun], recordings: Sequence[Record
                 **each.as_row(count),
                 "expected_wer": expected_wer(each.scores, reference),
                 "carried": not why,
+                "limit_share": None if limit is None else count / limit,
                 "verdict": "no: " + ", ".join(why) if why else "yes",
             }
         )
@@ -197,13 +226,22 @@ def _report(capacity: int, runs: dict[int, LiveRun], recordings: Sequence[Record
             f"nothing lost, word error rate within {100 * MAX_WER_RISE:g} points of one session.",
             f"At {max(runs)} sessions: {most.generator_note}",
             *_estimate_notes(rows),
+            *([] if limit is None else [_limit_note(capacity, limit)]),
         ],
         charts=_charts(rows),
         details={
             "capacity": capacity,
+            "limit_sessions": limit,
             "sessions": {str(n): score_details(each.scores) for n, each in sorted(runs.items())},
             "status": {str(n): dict(each.cost.status) for n, each in sorted(runs.items())},
         },
+    )
+
+
+def _limit_note(capacity: int, limit: float) -> str:
+    return (
+        f"The capacity is {capacity / limit:.0%} of the {limit:.0f} sessions that CTranslate2 "
+        "alone would carry."
     )
 
 
