@@ -66,7 +66,7 @@ ONLY_THROUGH = {
     "vad": {"vad", "vad.base"},
 }
 MAY_LOOK_INSIDE = {
-    "bench": {"backends.model_store"},
+    "bench": {"backends.model_store", "backends.profile", "backends.allocator"},
     "model_listing": {"backends.model_store"},
     "demo": {"backends.model_store"},
     "doctor": {"backends.model_store", "backends.faster_whisper"},
@@ -88,7 +88,10 @@ LIBRARIES = {
         "tqdm",
     },
     "demo": {"numpy", "rich"},
-    "bench": {"numpy", "rich", "ctranslate2", "matplotlib", "whisper_live"},
+    "bench": {
+        "numpy", "rich", "ctranslate2", "faster_whisper", "tokenizers", "matplotlib",
+        "whisper_live",
+    },
     "doctor": {"ctranslate2", "faster_whisper"},
     "round_trip": {"numpy"},
 }  # fmt: skip

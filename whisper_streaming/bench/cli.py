@@ -142,8 +142,22 @@ def _baseline() -> Measurement:
     return baseline
 
 
+def _limit() -> Measurement:
+    from whisper_streaming.bench import limit
+
+    return limit
+
+
+def _policy() -> Measurement:
+    from whisper_streaming.bench import policy
+
+    return policy
+
+
 BENCHMARKS: Final[tuple[Benchmark, ...]] = (
     Benchmark("latency", "how late words are shown and final, flicker, word errors", _latency),
     Benchmark("load", "how many live sessions this machine carries", _load),
+    Benchmark("limit", "what CTranslate2 alone could do on this machine", _limit),
+    Benchmark("policy", "when words become final: agreement against EdgeCommit", _policy),
     Benchmark("baseline", "the real WhisperLive beside this server", _baseline),
 )

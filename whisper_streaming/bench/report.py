@@ -174,14 +174,15 @@ def machine() -> dict[str, Value]:
     """The machine a number was measured on."""
     return {
         "processor": _processor(),
-        "cores": _cores(),
+        "cores": usable_cores(),
         "python": platform.python_version(),
         "ctranslate2": str(ctranslate2.__version__),
         "whisper_streaming": __version__,
     }
 
 
-def _cores() -> int:
+def usable_cores() -> int:
+    """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
