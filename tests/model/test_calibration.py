@@ -1,10 +1,12 @@
 """The embedded model measures itself. No test here depends on how fast the machine is."""
 
-from collections.abc import Iterator
+import logging
+from contextlib import closing
+from typing import Final
 
 import pytest
 
-from whisper_streaming.backends import create_backend
+from whisper_streaming.backends import create_backend, model_loading
 from whisper_streaming.backends.base import Backend
 from whisper_streaming.config import BackendSettings
 from whisper_streaming.engine.calibration import Calibration, calibrate
@@ -12,6 +14,8 @@ from whisper_streaming.engine.capacity import estimate_sessions
 from whisper_streaming.server.measured import Measured, bundled_speech
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
+
+CPU: Final = BackendSettings(models=("demo",), device="cpu", threads=2)
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +48,25 @@ def test_the_numbers_are_plausible(backend: Backend, calibration: Calibration) -
     assert pace.rtf >= 0.5 or pace.largest_live_model is not None
 
 
-@pytest.fixture
-def chosen_by_trying() -> Iterator[Backend]:
-    backend = create_backend(BackendSettings(models=("demo",), device="cpu", threads=2))
-    yield backend
-    backend.close()
+@pytest.mark.parametrize("fast_enough_s", [0.0, 1e9], ids=["tried", "fast on one thread"])
+def test_threads_are_shared_out_completely(
+    fast_enough_s: float, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "whisper_streaming.backend")
+    monkeypatch.setattr(model_loading, "_FAST_ENOUGH_S", fast_enough_s)
+    with closing(create_backend(CPU)) as backend:
+        info = backend.info
+        backend.warm_up()
 
-
-def test_threads_are_shared_out_completely(chosen_by_trying: Backend) -> None:
-    info = chosen_by_trying.info
-
+    assert ("trying how many threads" in caplog.text) == (fast_enough_s == 0)
     assert info.workers * info.threads_per_worker == 2
+    assert fast_enough_s == 0 or info.workers == 2
     assert info.is_processor_bound
+
+
+def test_named_workers_are_not_second_guessed(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "whisper_streaming.backend")
+    with closing(create_backend(CPU.model_copy(update={"workers": 1}))) as backend:
+        assert (backend.info.workers, backend.info.threads_per_worker) == (1, 2)
+
+    assert "trying" not in caplog.text

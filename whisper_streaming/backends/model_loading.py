@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,7 @@ from whisper_streaming.backends.whisper_model import Device, WhisperModel
 from whisper_streaming.config import BackendSettings
 from whisper_streaming.core.audio import SAMPLE_RATE
 from whisper_streaming.core.hypothesis import DecodeOptions, DecodeRequest, Word
+from whisper_streaming.errors import DecodeError, ModelLoadError
 
 # Files that are loaded again in a moment, to try another number of threads. Models in larger
 # ones take about a second for a window on all threads of most CPUs: its latency counts.
@@ -44,16 +45,28 @@ def load_models(
     there is nothing to choose or the models are too large to be loaded twice.
 
     Raises:
-        ModelLoadError: If one of them cannot be loaded.
+        ModelLoadError: If one of them cannot be loaded, or the largest does not decode.
     """
     folders = [model.path for model in models]
     cores = device.workers * device.threads_per_worker
     if device.name != "cpu" or settings.workers or cores == 1 or not can_try_threads(folders):
         return device, _load(models, device)
     largest = max(range(len(models)), key=lambda index: _file_bytes(folders[index]))
+    try:
+        threads, loaded = _try_threads(models, largest, device, cores)
+    except DecodeError as exc:
+        raise ModelLoadError(f"the model {models[largest].name} does not decode: {exc}") from exc
+    return _with_threads(device, cores, threads), loaded
+
+
+def _try_threads(
+    models: Sequence[ResolvedModel], largest: int, device: Device, cores: int
+) -> tuple[int, list[WhisperModel]]:
+    """The best number of threads per worker for ``models[largest]``, and the models with it."""
     loaded = {1: _load(models, _with_threads(device, cores, 1))}
-    if _processor_s(loaded[1][largest]) <= _FAST_ENOUGH_S:
-        return _with_threads(device, cores, 1), loaded[1]
+    first = _time(lambda: _decode(loaded[1][largest]))
+    if first.processor_s <= _FAST_ENOUGH_S:
+        return 1, loaded[1]
     logger.info("trying how many threads decode a window of %s best ...", models[largest].name)
 
     def measure(threads: int) -> WindowTimes:
@@ -61,10 +74,16 @@ def load_models(
             del loaded[worse]
         if threads not in loaded:
             loaded[threads] = _load(models, _with_threads(device, cores, threads))
-        return _time_windows(loaded[threads][largest], cores // threads)
+        model, workers = loaded[threads][largest], cores // threads
+        alone_s = first.clock_s if threads == 1 else _time(lambda: _decode(model)).clock_s
+        if workers == 1:
+            return WindowTimes(alone_s, alone_s)
+        with ThreadPoolExecutor(workers, "try-threads") as pool:
+            together = _time(lambda: list(pool.map(_decode, [model] * workers)))
+        return WindowTimes(alone_s, together.clock_s)
 
     best = choose_threads(cores, measure)
-    return _with_threads(device, cores, best), loaded[best]
+    return best, loaded[best]
 
 
 def _file_bytes(folder: Path) -> int:
@@ -77,22 +96,6 @@ def _with_threads(device: Device, cores: int, threads: int) -> Device:
 
 def _load(models: Sequence[ResolvedModel], device: Device) -> list[WhisperModel]:
     return [WhisperModel(model.name, model.path, device, model.notice) for model in models]
-
-
-def _processor_s(model: WhisperModel) -> float:
-    """Processor seconds of one window; other programs, which may be busy just now, do not count."""
-    return _fastest(lambda: _decode(model), time.process_time)
-
-
-def _time_windows(model: WhisperModel, workers: int) -> WindowTimes:
-    alone_s = _fastest(lambda: _decode(model), time.perf_counter)
-    if workers == 1:
-        return WindowTimes(alone_s, alone_s)
-    with ThreadPoolExecutor(workers, "try-threads") as threads:
-        together_s = _fastest(
-            lambda: list(threads.map(_decode, [model] * workers)), time.perf_counter
-        )
-    return WindowTimes(alone_s, together_s)
 
 
 def _decode(model: WhisperModel) -> None:
@@ -108,11 +111,24 @@ def _decode(model: WhisperModel) -> None:
     model.decode_batch([request], beam_size=1)
 
 
-def _fastest(call: Callable[[], object], clock: Callable[[], float]) -> float:
-    """Seconds of the fastest call; the first one is slower than those that follow."""
-    times: list[float] = []
-    while len(times) < _TRIES and not (times and times[-1] > _SLOW_WINDOW_S):
-        began = clock()
+@dataclass(frozen=True, slots=True)
+class _Times:
+    """Of the fastest call; the first one is slower than those that follow.
+
+    Attributes:
+        clock_s: Seconds that went by.
+        processor_s: What this process computed in them; other programs, which may be busy just
+            now, do not count.
+    """
+
+    clock_s: float
+    processor_s: float
+
+
+def _time(call: Callable[[], object]) -> _Times:
+    times: list[_Times] = []
+    while len(times) < _TRIES and not (times and times[-1].clock_s > _SLOW_WINDOW_S):
+        clock_s, processor_s = time.perf_counter(), time.process_time()
         call()
-        times.append(clock() - began)
-    return min(times)
+        times.append(_Times(time.perf_counter() - clock_s, time.process_time() - processor_s))
+    return _Times(min(each.clock_s for each in times), min(each.processor_s for each in times))
