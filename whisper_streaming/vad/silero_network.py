@@ -2,8 +2,8 @@
 
 Its ONNX graph takes the frames of one stream and convolves them one by one, so onnxruntime needs
 60 to 100 us of processor time a frame however many wait. Here one matrix product of each layer is
-taken over the frames of all streams, and one of the LSTM over the streams: 45 us a frame for a
-single message of 0.1 s, 22 us in batches of ten such messages or more (one core).
+taken over the frames of all streams, and one of the LSTM over the streams: 57 us a frame for a
+single message of 0.1 s, 24 to 29 us in batches of five such messages or more (one core).
 
 A frame of 512 samples, with 64 before it and 64 mirrored behind it, gives four spectra of 129
 magnitudes. Four convolutions over time, three taps each, shrink them to one vector of 128 values,
