@@ -13,6 +13,9 @@ for a message of 0.1 s, from the socket to the voice activity detection."""
 BATCH_FILL: Final = 0.85
 """Share of the largest batch that a busy server fills, because what waits in one bucket goes
 together. In simulations on the audio clock 32 to 64 sessions filled 0.7 to 0.95 of it."""
+SPEECH_SHARE: Final = 0.8
+"""Somebody who speaks on, with 0.7 s between sentences, asks for so many of the windows that a
+monologue without a pause would ask for. Simulated as above."""
 DELIVERY_S: Final = 0.2
 """What a word waits for apart from decodes and intervals: the rest of its message, the queue."""
 OVERLOAD_WAIT_S: Final = 2 * UPDATE_INTERVAL_S
@@ -26,14 +29,15 @@ _MAX_SPEED: Final = 4.0
 def estimate_sessions(
     calibration: Calibration, max_batch: int, cores: int, *, speed: float = 1.0
 ) -> int:
-    """Sessions of continuous speech whose words are final within 2 s (p95); at least 1.
+    """Sessions of people who speak on whose words are final within 2 s (p95); at least 1.
 
     A word waits up to an update interval for its first decode and one for the second, which must
     agree, and then for that call. So the interval may be ``UPDATE_INTERVAL_S`` less half of the
-    call and of ``DELIVERY_S``. In a second ``n`` sessions ask for ``n / interval`` windows, and the
-    workers decode ``rate`` windows, less what the rest of the sessions takes off the cores::
+    call and of ``DELIVERY_S``. In a second ``n`` sessions ask for ``n * SPEECH_SHARE / interval``
+    windows, and the workers decode ``rate`` windows, less what the rest of the sessions takes off
+    the cores::
 
-        n / interval = rate * (1 - n * SESSION_CPU_S / cores)
+        n * SPEECH_SHARE / interval = rate * (1 - n * SESSION_CPU_S / cores)
 
     Args:
         calibration: Of the model that the sessions use.
@@ -46,12 +50,10 @@ def estimate_sessions(
     for batch in {min(size, largest) for size in calibration.batches}:
         call_s = calibration.call_s(batch) / speed
         interval_s = UPDATE_INTERVAL_S - (call_s + DELIVERY_S) / 2
-        if call_s > interval_s:
-            continue
-        rate = calibration.workers * batch / call_s
-        sessions = int(rate / (1 / interval_s + rate * SESSION_CPU_S / cores))
-        if sessions >= batch * calibration.workers:  # fewer would not fill the batches
-            carried = max(carried, sessions)
+        if call_s <= interval_s:
+            rate = calibration.workers * batch / call_s
+            per_session = SPEECH_SHARE / interval_s + rate * SESSION_CPU_S / cores
+            carried = max(carried, int(rate / per_session))
     return carried
 
 
@@ -81,7 +83,7 @@ class Capacity:
 
     @property
     def sessions(self) -> int:
-        """Sessions of continuous speech that are carried live; at least 1.
+        """Sessions of people who speak on that are carried live; at least 1.
 
         Never below the estimate of the start, because a loaded machine decodes slower than the
         quiet one that was measured, and that is in the estimate. Above it where the real

@@ -77,7 +77,7 @@ class Measured:
 
     @property
     def sessions(self) -> int:
-        """Sessions of continuous speech that are carried live; at least 1."""
+        """Sessions of people who speak on that are carried live; at least 1."""
         return self._capacity.sessions
 
     @property
@@ -96,8 +96,8 @@ class Measured:
         sizes = self._calibration.decode_s[self._calibration.windows[0].bucket_s]
         batches = ", ".join(f"{batch} in {took:.3f} s" for batch, took in sizes.items())
         return (
-            f"{pace.model}: real-time factor {pace.rtf:.2f}, about {self.sessions} sessions of "
-            f"continuous speech (windows decoded together: {batches}; workers: "
+            f"{pace.model}: real-time factor {pace.rtf:.2f}, about {self.sessions} live "
+            f"sessions (windows decoded together: {batches}; workers: "
             f"{self._calibration.workers}; largest live model: {pace.largest_live_model})"
         )
 
