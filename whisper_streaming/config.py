@@ -78,7 +78,7 @@ class VadSettings(Settings):
     enabled: bool = Field(
         default=True,
         description="Default of sessions that do not say `use_vad`. Off: all audio is decoded, "
-        "and utterances end by energy.",
+        "and the detector only says where utterances end and whether a voice was heard.",
     )
     detector: Literal["silero", "energy"] = Field(
         default="silero",

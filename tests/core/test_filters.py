@@ -1,15 +1,26 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from tests.core.builders import words
+from tests.core.builders import FRAME, words
+from whisper_streaming.core.audio import FloatArray, samples_of
 from whisper_streaming.core.filters import (
     cut_loop,
     drop_squeezed_repeats,
+    drop_unheard,
     is_doubtful,
     is_silence,
+    is_subtitle_phrase,
 )
-from whisper_streaming.core.hypothesis import Hypothesis, Words, join_words
+from whisper_streaming.core.hypothesis import (
+    DecodeOptions,
+    DecodeRequest,
+    Hypothesis,
+    Words,
+    join_words,
+)
+from whisper_streaming.core.voice import Voice, VoiceTrack
 
 
 @pytest.mark.parametrize(
@@ -116,3 +127,101 @@ def squeezed(text: str, at: float) -> Words:
 )
 def test_drops_a_repetition_that_took_no_time(prefix: Words, heard: Words, kept: str) -> None:
     assert join_words(drop_squeezed_repeats(prefix, heard)).strip() == kept
+
+
+STEADY: FloatArray = np.random.default_rng(0).normal(0, 0.1, samples_of(4.0)).astype(np.float32)
+SYLLABLES: FloatArray = STEADY * (np.arange(len(STEADY)) // samples_of(0.15) % 2 + 0.1)
+
+
+def heard(
+    text: str,
+    *,
+    speech_probs: list[float],
+    samples: FloatArray = SYLLABLES,
+    probability: float = 0.5,
+    logprob: float | None = -0.8,
+) -> str:
+    """What is left of ``text``, whose first word begins 1 s into 4 s of audio."""
+    track = VoiceTrack(FRAME, 0.5)
+    frames = np.zeros(len(samples) // FRAME, dtype=np.float32)
+    frames[31 : 31 + len(speech_probs)] = speech_probs
+    track.append(frames, keep_from=0)
+    said = tuple(replace(word, probability=probability) for word in words(text, start=1.0))
+    request = DecodeRequest(samples.astype(np.float32), 0, DecodeOptions())
+    hypothesis = Hypothesis(said, "en", average_logprob=logprob)
+    return join_words(drop_unheard(request, hypothesis, track)).strip()
+
+
+@pytest.mark.parametrize(
+    ("speech_probs", "kept"),
+    [
+        pytest.param([], "", id="no voice"),
+        pytest.param([0.4] * 20, "", id="hardly a voice"),
+        pytest.param([0.7] * 5, "", id="a click that deceives the detector"),
+        pytest.param([0.73] * 7, "yes", id="a quiet word in noise"),
+        pytest.param([0.9, 0.9], "yes", id="a short word"),
+    ],
+)
+def test_a_doubtful_word_needs_a_voice(speech_probs: list[float], kept: str) -> None:
+    assert heard("yes", speech_probs=speech_probs) == kept
+
+
+def test_only_the_words_without_a_voice_are_dropped() -> None:
+    text = "one two three four five six seven eight"
+
+    assert heard(text, speech_probs=[0.99] * 8) == "one two three"
+
+
+@pytest.mark.parametrize(
+    ("probability", "logprob", "kept"),
+    [
+        pytest.param(0.95, -0.2, "yes", id="sure"),
+        pytest.param(0.95, None, "yes", id="sure of the word, no score"),
+        pytest.param(0.95, -0.5, "", id="unsure of the whole"),
+        pytest.param(0.85, -0.2, "", id="unsure of the word"),
+    ],
+)
+def test_a_sure_model_may_hear_what_the_detector_does_not(
+    probability: float, logprob: float | None, kept: str
+) -> None:
+    assert heard("yes", speech_probs=[], probability=probability, logprob=logprob) == kept
+
+
+def test_a_steady_sound_is_no_voice_whatever_the_detector_says() -> None:
+    voice = [0.98] * 60
+
+    assert heard("yes", speech_probs=voice, samples=STEADY) == ""
+    assert heard("yes", speech_probs=voice) == "yes"
+    assert heard("yes", speech_probs=voice, samples=STEADY, probability=0.95, logprob=-0.1) == "yes"
+
+
+def test_in_a_steady_sound_without_a_voice_no_model_is_believed() -> None:
+    assert heard("yes", speech_probs=[], samples=STEADY, probability=0.99, logprob=-0.1) == ""
+
+
+def test_a_window_too_short_to_be_judged_is_not_steady() -> None:
+    short = STEADY[: samples_of(1.4)]
+
+    assert heard("yes", speech_probs=[0.98] * 12, samples=short) == "yes"
+
+
+@pytest.mark.parametrize(
+    ("text", "voiced_s", "expected"),
+    [
+        pytest.param("Thank you.", 0.1, True, id="a cough"),
+        pytest.param("Thank you.", 0.3, False, id="spoken"),
+        pytest.param("Untertitel der Amara.org-Community", 0.2, True, id="punctuation"),
+        pytest.param("ご視聴ありがとうございました", 0.0, True, id="no spaces"),
+        pytest.param("Thank you for the letter.", 0.0, False, id="only begins like one"),
+        pytest.param("", 0.0, False, id="nothing"),
+    ],
+)
+def test_phrases_of_subtitles_need_their_time(text: str, voiced_s: float, expected: bool) -> None:
+    assert is_subtitle_phrase(words(text), Voice(0.9, voiced_s)) is expected
+
+
+def test_a_sure_phrase_of_subtitles_is_dropped_all_the_same() -> None:
+    cough = [0.9, 0.9, 0.6]
+
+    assert heard("Thanks for watching!", speech_probs=cough, probability=1.0, logprob=-0.1) == ""
+    assert heard("Thanks for that!", speech_probs=cough, probability=1.0, logprob=-0.1) != ""

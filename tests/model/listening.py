@@ -91,8 +91,7 @@ class Listener:
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
-        self._speech_vad = create_vad("silero")
-        self._energy_vad = create_vad("energy")
+        self._vad = create_vad("silero")
         self._streamed: dict[tuple[str, Configure], Heard] = {}
         self._offline: dict[tuple[str, Configure], Heard] = {}
 
@@ -131,7 +130,6 @@ class Listener:
         session = setup.session
         if min_chunk_s is not None:
             session = replace(session, min_chunk_s=min_chunk_s)
-        vad = self._speech_vad if setup.uses_vad else self._energy_vad
-        probs = vad.open_stream().process(samples)
+        probs = self._vad.open_stream().process(samples)
         emissions = run_session(self.backend, session, samples, probs, chunk_s=chunk_s)
         return Heard(tuple(event for emission in emissions for event in emission.events))

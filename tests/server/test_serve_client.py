@@ -43,7 +43,6 @@ class Bench:
             decoder=self.decoder,
             manager=self.manager,
             speech_vad=VadThread(vad or create_vad("energy")),
-            energy_vad=VadThread(create_vad("energy")),
         )
         self.client = ServeClient(self.socket, WhisperLiveServerCodec(), service, label="/ peer")
 

@@ -30,6 +30,7 @@ from whisper_streaming.core.events import (
 from whisper_streaming.core.filters import (
     cut_loop,
     drop_squeezed_repeats,
+    drop_unheard,
     is_doubtful,
     is_silence,
 )
@@ -46,6 +47,7 @@ from whisper_streaming.core.ledger import AudioLedger
 from whisper_streaming.core.policy import CommitPolicy, LocalAgreement
 from whisper_streaming.core.quality import QualityMonitor, QualityRules
 from whisper_streaming.core.utterance import Utterance
+from whisper_streaming.core.voice import VoiceTrack
 from whisper_streaming.errors import SessionStateError
 
 # A window of words takes at most so many tokens; a decoder in a loop takes all it is given.
@@ -75,6 +77,8 @@ class SessionConfig:
         language_min_speech_s: Audio heard before a detected language is kept.
         language_min_probability: Certainty needed to keep a detected language.
         quality: When the input is at fault; None does not judge it.
+        knows_voices: Whether speech probabilities tell a voice from other sound, and not only
+            loud from quiet. Then words that nobody's voice speaks for are dropped.
     """
 
     options: DecodeOptions = field(default_factory=DecodeOptions)
@@ -89,6 +93,7 @@ class SessionConfig:
     language_min_speech_s: float = 2.0
     language_min_probability: float = 0.5
     quality: QualityRules | None = None
+    knows_voices: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +132,10 @@ class Session:
         self._failures = 0
         self._input = _Input.OPEN
         self._events: list[Event] = []
+        rules = config.endpoint
+        self._voice = (
+            VoiceTrack(rules.frame_samples, rules.threshold) if config.knows_voices else None
+        )
         self._quality = (
             QualityMonitor(config.quality, config.endpoint.frame_samples)
             if config.quality is not None
@@ -155,6 +164,8 @@ class Session:
             faults = self._quality.receive(samples, speech_probs)
             at = self._audio.end_sample / SAMPLE_RATE
             self._events += [InputImpaired(fault, at) for fault in faults]
+        if self._voice is not None:
+            self._voice.append(speech_probs, keep_from=self._audio.start_sample)
         self._finder.receive(speech_probs.tolist())
         self._advance()
 
@@ -181,7 +192,10 @@ class Session:
         self._failures = 0
         utterance.decoded_until = request.end_sample
         self._ledger.book_decoded(request.start_sample, request.end_sample)
-        words = _spoken_words(request, hypothesis)
+        words = self._spoken_words(request, hypothesis)
+        is_vetoed = bool(hypothesis.words) and not words
+        if is_vetoed and request.is_last:
+            self._context = self._config.prompt  # what was said before may have led to it
         hypothesis = replace(hypothesis, words=words)
         language_known = self._decide_language(request, hypothesis)
         if self._was_misled(request, hypothesis):
@@ -196,6 +210,10 @@ class Session:
             heard = _heard_until(request, hypothesis)
             self._move_window(utterance, utterance.restart_after(heard))
             self._emit_partial(utterance)
+        elif is_vetoed:
+            utterance.veto()
+            self._emit_partial(utterance)
+            self._end_at_decoder_pause(request, utterance)
         elif language_known:
             safe = utterance.commit_agreed(hypothesis, self._config.policy, request.end)
             self._emit_committed(safe)
@@ -454,6 +472,15 @@ class Session:
 
     # -- words
 
+    def _spoken_words(self, request: DecodeRequest, hypothesis: Hypothesis) -> Words:
+        """The words of ``hypothesis`` that pass the filters."""
+        if is_silence(hypothesis):
+            return ()
+        words = hypothesis.words
+        if self._voice is not None and words:
+            words = drop_unheard(request, hypothesis, self._voice)
+        return drop_squeezed_repeats(request.prefix, cut_loop(words))
+
     def _emit_committed(self, words: Words) -> None:
         if words and self._utterance is not None:
             self._events.append(WordsCommitted(self._utterance.utterance_id, words))
@@ -478,13 +505,6 @@ class Session:
         """Audio before ``sample`` is not needed any more; what nobody decoded of it was silence."""
         self._audio.drop_before(sample)
         self._ledger.book_silence(min(sample, self._audio.end_sample))
-
-
-def _spoken_words(request: DecodeRequest, hypothesis: Hypothesis) -> Words:
-    """The words of ``hypothesis`` that pass the filters."""
-    if is_silence(hypothesis):
-        return ()
-    return drop_squeezed_repeats(request.prefix, cut_loop(hypothesis.words))
 
 
 def _heard_until(request: DecodeRequest, hypothesis: Hypothesis) -> int:

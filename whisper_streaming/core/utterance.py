@@ -80,6 +80,10 @@ class Utterance:
         self._settled_until = seconds(self.end)
         self.end = None
 
+    def veto(self) -> None:
+        """Take the newest hypothesis for noise: nothing of it is shown or will be agreed with."""
+        self.tail = ()
+
     def hold(self, words: Words) -> None:
         """Show ``words`` without committing any (the language is not decided)."""
         self._commit(words, 0)

@@ -57,7 +57,6 @@ class Service:
     decoder: Decoder
     manager: ClientManager
     speech_vad: VadThread
-    energy_vad: VadThread
     measured: Measured | None = None
 
 
@@ -150,13 +149,12 @@ class ServeClient:
 
     def _create_session(self, setup: SessionSetup, place: Place) -> LiveSession:
         service, session = self._service, Session(setup.session)
-        vad = service.speech_vad if setup.uses_vad else service.energy_vad
         self._log = SessionLogger(logger, {"session": f"{place.number} {self._label}"})
         live = LiveSession(
             self._socket,
             self._codec,
             session,
-            vad.open_stream(),
+            service.speech_vad.open_stream(),
             service.decoder,
             limits=service.config.limits,
             timing=Timing(

@@ -24,8 +24,8 @@ class SessionSetup:
     Attributes:
         session: For the core.
         model: The model that serves it.
-        uses_vad: Silero judges the audio and silence is withheld; else energy judges it and
-            everything is decoded.
+        uses_vad: Audio without speech is withheld from decoding; else everything is decoded, and
+            the detector only says where to cut and whether a voice was heard.
         notice: What the client should be told, or None.
     """
 
@@ -60,7 +60,8 @@ def set_up_session(wishes: Configure, config: ServerConfig, backend: BackendInfo
         prompt=wishes.prompt,
         language_min_speech_s=config.policy.language_min_speech_s,
         language_min_probability=config.policy.language_min_probability,
-        quality=_quality_rules(config, knows_speech=uses_vad and config.vad.detector == "silero"),
+        quality=_quality_rules(config),
+        knows_voices=config.vad.detector == "silero",
     )
     return SessionSetup(session, model, uses_vad, _notice(wishes, model))
 
@@ -136,10 +137,12 @@ def _endpoint_rules(wishes: VadWishes, config: ServerConfig) -> EndpointRules:
     )
 
 
-def _quality_rules(config: ServerConfig, *, knows_speech: bool) -> QualityRules | None:
+def _quality_rules(config: ServerConfig) -> QualityRules | None:
     if not config.input.notices:
         return None
-    return QualityRules(muted_start_s=config.input.muted_after_s, judges_speech=knows_speech)
+    return QualityRules(
+        muted_start_s=config.input.muted_after_s, judges_speech=config.vad.detector == "silero"
+    )
 
 
 def _first(wish: float | None, setting: float) -> float:

@@ -245,7 +245,6 @@ class WhisperStreamingServer:
                 lower_priority_of_new_threads(loaded.earlier_threads)
             service = await asyncio.to_thread(self._create_service, loaded.backend.info, scheduler)
             stack.callback(service.speech_vad.close)
-            stack.callback(service.energy_vad.close)
             watch = LoopWatch()
             watch.open()
             stack.callback(watch.close)
@@ -317,7 +316,6 @@ class WhisperStreamingServer:
             manager=self.client_manager,
             measured=self.measured,
             speech_vad=VadThread(create_vad(self.config.vad.detector)),
-            energy_vad=VadThread(create_vad("energy")),
         )
 
     def _scheduler_config(self) -> SchedulerConfig:
