@@ -8,9 +8,11 @@ from whisper_streaming.core.audio import FloatArray, samples_of
 from whisper_streaming.core.filters import (
     cut_loop,
     drop_squeezed_repeats,
+    drop_timeless,
     drop_unheard,
     is_doubtful,
     is_silence,
+    is_steady_around,
     is_subtitle_phrase,
 )
 from whisper_streaming.core.hypothesis import (
@@ -20,7 +22,7 @@ from whisper_streaming.core.hypothesis import (
     Words,
     join_words,
 )
-from whisper_streaming.core.voice import Voice, VoiceTrack
+from whisper_streaming.core.voice import Voice, VoiceTrack, frame_levels_db
 
 
 @pytest.mark.parametrize(
@@ -200,9 +202,50 @@ def test_in_a_steady_sound_without_a_voice_no_model_is_believed() -> None:
 
 
 def test_a_window_too_short_to_be_judged_is_not_steady() -> None:
-    short = STEADY[: samples_of(1.4)]
+    (word,) = words("yes", start=0.3)
 
-    assert heard("yes", speech_probs=[0.98] * 12, samples=short) == "yes"
+    assert not is_steady_around(word, frame_levels_db(STEADY[: samples_of(0.9)]), 0.0)
+    assert is_steady_around(word, frame_levels_db(STEADY[: samples_of(1.8)]), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("word_s", "expected"),
+    [
+        pytest.param(0.25, True, id="the sound begins with it"),
+        pytest.param(0.1, False, id="too short to show in a spread"),
+    ],
+)
+def test_a_word_at_the_edge_of_a_steady_sound_is_judged_by_its_side(
+    word_s: float, expected: bool
+) -> None:
+    (word,) = words("and", start=2.0, word_s=word_s)
+    samples = np.concatenate((SYLLABLES[: samples_of(2.0)], STEADY[: samples_of(2.0)]))
+
+    assert is_steady_around(word, frame_levels_db(samples.astype(np.float32)), 0.0) is expected
+
+
+def timeless(text: str, probability: float = 0.5) -> Words:
+    return tuple(
+        replace(word, probability=probability) for word in words(text, start=1.0, word_s=0.0)
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        pytest.param(
+            timeless("the man and") + words("Karen changed", start=1.0),
+            "Karen changed",
+            id="a sentence before the first word",
+        ),
+        pytest.param(timeless("the") + words("cat", start=1.0), "the cat", id="one alone"),
+        pytest.param(timeless("the cat", 0.95), "the cat", id="sure"),
+        pytest.param(words("the cat", word_s=0.03), "the cat", id="fast"),
+        pytest.param((), "", id="nothing"),
+    ],
+)
+def test_doubtful_words_in_a_row_need_time(said: Words, kept: str) -> None:
+    assert join_words(drop_timeless(Hypothesis(said, "en"))).strip() == kept
 
 
 @pytest.mark.parametrize(

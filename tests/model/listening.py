@@ -6,7 +6,7 @@ same session code and the same model, but every utterance is decoded only once, 
 streaming costs. Decodes take no time for either of them (see ``engine.offline``).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final
@@ -23,7 +23,8 @@ from whisper_streaming.core.events import (
     WordsCommitted,
 )
 from whisper_streaming.core.hypothesis import Word, join_words
-from whisper_streaming.engine.offline import run_session
+from whisper_streaming.core.session import SessionConfig
+from whisper_streaming.engine.offline import Emission, run_session
 from whisper_streaming.evaluate import normalised_words, word_errors
 from whisper_streaming.server.session_setup import set_up_session
 from whisper_streaming.vad import create_vad
@@ -123,13 +124,24 @@ class Listener:
         """Any audio, each utterance decoded once at its end."""
         return self._hear(samples, wishes, ONCE_S, 0.1)
 
+    def hear_timed(
+        self, samples: FloatArray, wishes: Configure
+    ) -> list[tuple[float, tuple[Event, ...]]]:
+        """Any audio, streamed: events, and after how many seconds of audio they came."""
+        session = set_up_session(wishes, ServerConfig(), self.backend.info).session
+        return [(each.audio_s, each.events) for each in self._run(session, samples, 0.1)]
+
     def _hear(
         self, samples: FloatArray, wishes: Configure, min_chunk_s: float | None, chunk_s: float
     ) -> Heard:
-        setup = set_up_session(wishes, ServerConfig(), self.backend.info)
-        session = setup.session
+        session = set_up_session(wishes, ServerConfig(), self.backend.info).session
         if min_chunk_s is not None:
             session = replace(session, min_chunk_s=min_chunk_s)
-        probs = self._vad.open_stream().process(samples)
-        emissions = run_session(self.backend, session, samples, probs, chunk_s=chunk_s)
+        emissions = self._run(session, samples, chunk_s)
         return Heard(tuple(event for emission in emissions for event in emission.events))
+
+    def _run(
+        self, session: SessionConfig, samples: FloatArray, chunk_s: float
+    ) -> Iterator[Emission]:
+        probs = self._vad.open_stream().process(samples)
+        return run_session(self.backend, session, samples, probs, chunk_s=chunk_s)

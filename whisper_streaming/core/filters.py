@@ -35,6 +35,8 @@ TIME_MARGIN_S: Final = 0.5
 
 STEADY_DB: Final = 3.2
 STEADY_MARGIN_S: Final = 0.6
+STEADY_S: Final = 1.2
+SHORTEST_LEVEL_S: Final = 0.13  # a tenth of that; a shorter word does not show in its spread
 
 # Stock models have learnt from subtitles what stands there where nobody speaks, and write it with
 # great certainty. Barański et al. 2025 (arXiv:2501.11378) and openai/whisper#679, #1606.
@@ -68,6 +70,9 @@ SUBTITLE_PHRASES: Final = frozenset(
 )
 # "Thank you" that was spoken has 0.15 s of voice a word and more; a cough has that for one.
 VOICE_OF_A_WORD_S: Final = 0.1
+
+# One encoder frame, and nothing that is said takes as little.
+NO_TIME_S: Final = 0.025
 
 LONGEST_LOOP_WORDS: Final = 8
 LOOP_REPEATS: Final = 4
@@ -118,14 +123,19 @@ def lacks_voice(word: Word, track: VoiceTrack) -> bool:
 def is_steady_around(word: Word, levels_db: npt.NDArray[np.float64], window_start: float) -> bool:
     """Whether ``word`` stands in a sound that is steadier than any voice.
 
+    The sound may begin or end with the word: then it follows a voice, or a voice follows it.
+
     Args:
         word: To judge.
         levels_db: Levels of the window's frames.
         window_start: Seconds on the session's clock.
     """
-    start, end = word.start - STEADY_MARGIN_S, word.end + STEADY_MARGIN_S
-    spread = level_spread_db(levels_db, start - window_start, end - window_start)
-    return spread is not None and spread < STEADY_DB
+    begin, end = word.start - window_start, word.end - window_start
+    stretches = [(begin - STEADY_MARGIN_S, end + STEADY_MARGIN_S)]
+    if end - begin >= SHORTEST_LEVEL_S:
+        stretches += [(begin, begin + STEADY_S), (end - STEADY_S, end)]
+    spreads = (level_spread_db(levels_db, *stretch) for stretch in stretches)
+    return any(spread is not None and spread < STEADY_DB for spread in spreads)
 
 
 def drop_unheard(request: DecodeRequest, hypothesis: Hypothesis, track: VoiceTrack) -> Words:
@@ -156,6 +166,29 @@ def drop_unheard(request: DecodeRequest, hypothesis: Hypothesis, track: VoiceTra
         if is_unvoiced + is_steady < needed:
             kept.append(word)
     return tuple(kept)
+
+
+def drop_timeless(hypothesis: Hypothesis) -> Words:
+    """The words of ``hypothesis`` without runs of two or more that took no time and are doubtful.
+
+    In the noise before the first word a decoder likes to begin a sentence of its own, and the
+    alignment finds no audio for it. One such word alone may be a real one that was swallowed.
+    """
+    words = hypothesis.words
+    is_timeless = [
+        word.end - word.start < NO_TIME_S
+        and bool(spoken_form(word.text))
+        and not is_sure(word, hypothesis)
+        for word in words
+    ]
+    if not any(is_timeless):
+        return words
+    neighbours = zip([False, *is_timeless[:-1]], [*is_timeless[1:], False], strict=True)
+    return tuple(
+        word
+        for word, timeless, beside in zip(words, is_timeless, neighbours, strict=True)
+        if not (timeless and any(beside))
+    )
 
 
 def cut_loop(words: Words) -> Words:

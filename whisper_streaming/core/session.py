@@ -30,6 +30,7 @@ from whisper_streaming.core.events import (
 from whisper_streaming.core.filters import (
     cut_loop,
     drop_squeezed_repeats,
+    drop_timeless,
     drop_unheard,
     is_doubtful,
     is_silence,
@@ -476,9 +477,9 @@ class Session:
         """The words of ``hypothesis`` that pass the filters."""
         if is_silence(hypothesis):
             return ()
-        words = hypothesis.words
+        words = drop_timeless(hypothesis)
         if self._voice is not None and words:
-            words = drop_unheard(request, hypothesis, self._voice)
+            words = drop_unheard(request, replace(hypothesis, words=words), self._voice)
         return drop_squeezed_repeats(request.prefix, cut_loop(words))
 
     def _emit_committed(self, words: Words) -> None:
