@@ -14,7 +14,7 @@ METADATA := setup.cfg pyproject.toml
 
 # Tests run in so many processes; 0: in one, in their order, as a debugger wants it.
 PROCESSES := 2
-PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -n $(PROCESSES)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

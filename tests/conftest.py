@@ -1,19 +1,34 @@
 """Shared by all tests: markers, and what happens to tests that cannot run here."""
 
 import os
+import re
 import shutil
 import signal
 import sysconfig
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 # Set by continuous integration, where a test that is skipped protects nothing.
 NO_SKIPS = os.environ.get("WHISPER_STREAMING_NO_SKIPS", "") not in ("", "0")
 
-# Whatever listens to whole recordings: they are decoded once.
-_LONGEST_GROUP = "recordings"
+# What several processes divide among themselves is a module, with what it shares, such as a
+# server. Some modules share more: these listen to the same recordings, which are decoded once,
+_RECORDINGS = "recordings"
+# and one of these installs the real WhisperLive.
+_INTEROP = "interop"
+_GROUPS = {
+    **{
+        f"tests/model/test_{name}.py": _RECORDINGS
+        for name in ("server", "streaming", "word_output", "languages", "silence")
+    },
+    "tests/interop/test_stock_client.py": _INTEROP,
+    "tests/interop/test_stock_server.py": _INTEROP,
+}
+# The examples of a page follow one another; other pages have nothing to do with them.
+_EXAMPLE = re.compile(r"tests/test_docs\.py::\w+\[(?P<page>.+):\d+\]")
 
 # marker -> program that has to be there, and how to get it
 _PROGRAMS = {
@@ -30,17 +45,33 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("WHISPER_STREAMING__LIMITS__CALIBRATION_S", "0")
     for marker, (name, _) in _PROGRAMS.items():
         config.addinivalue_line("markers", f"{marker}: needs {name}; skipped without it")
-    # pytest-xdist's own, for runs without it.
-    config.addinivalue_line("markers", "xdist_group(name): one process runs all tests of a group")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
+def group_of(nodeid: str) -> str:
+    """The group of a test: one process runs all of a group."""
+    example = _EXAMPLE.match(nodeid)
+    if example:
+        return f"examples of {example['page']}"
+    path = nodeid.partition("::")[0]
+    return _GROUPS.get(path, path)
+
+
+# Of pytest-xdist, which need not be there. Its own marker for groups is without effect from
+# pytest 9.2 on.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from xdist.scheduler import LoadScopeScheduling
+
+    class GroupScheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    config.option.loadscopereorder = False  # the order is that of the tests
+    return GroupScheduling(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:
-        # What a module shares, such as a server, is started in one process and not in each.
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-    if config.getoption("loadgroup", default=False):
+    if hasattr(config, "workerinput"):  # a process of several
         items.sort(key=_turn)
     absent = {m: how for m, (name, how) in _PROGRAMS.items() if find_program(name) is None}
     for item in items:
@@ -69,8 +100,7 @@ def pytest_make_collect_report(
 
 def _turn(item: pytest.Item) -> int:
     """Groups that take long begin first, so that the processes end at the same time."""
-    group = item.get_closest_marker("xdist_group")
-    if group is not None and group.args == (_LONGEST_GROUP,):
+    if group_of(item.nodeid) == _RECORDINGS:
         return 0
     return 1 if item.get_closest_marker("slow") else 2
 

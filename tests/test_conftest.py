@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import _GROUPS, group_of
+
+ROOT = Path(__file__).parent.parent
+
 MODULE = """
 import pytest
 
@@ -79,7 +83,7 @@ def test_processes_tell_every_failure_and_skip(tmp_path: Path) -> None:
     """As ``make test`` runs them."""
     failing = "def test_fails(): assert 'this' == 'that'\n"
     modules = {"test_some": MODULE, "test_whole": SKIPPED_MODULE, "test_failing": failing}
-    options = ["-p", "xdist", "-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder"]
+    options = ["-p", "xdist", "-n", "2"]
 
     done = run_pytest(tmp_path, "1", *options, **modules)
 
@@ -102,11 +106,39 @@ def test_which(number):
         file.write(__name__ + " ")
 """
     slow = module + "\npytestmark = pytest.mark.slow\n"
-    longest = module + "\npytestmark = [pytest.mark.slow, pytest.mark.xdist_group('recordings')]\n"
-    options = ["-p", "xdist", "-n", "1", "--dist", "loadgroup", "--no-loadscope-reorder"]
 
-    done = run_pytest(tmp_path, "1", *options, test_a=module, test_b=slow, test_c=longest)
+    done = run_pytest(tmp_path, "1", "-p", "xdist", "-n", "1", test_a=module, test_b=slow)
 
     assert done.returncode == 0, done.stdout
     order = (tmp_path / "order").read_text().split()
-    assert order == ["test_c"] * 3 + ["test_b"] * 3 + ["test_a"] * 3
+    assert order == ["test_b"] * 3 + ["test_a"] * 3
+
+
+def test_modules_that_share_more_than_a_module_are_one_group() -> None:
+    assert group_of("tests/core/test_audio.py::test_x[a::b]") == "tests/core/test_audio.py"
+    assert group_of("tests/model/test_streaming.py::test_x") == "recordings"
+    assert group_of("tests/model/test_server.py::test_x[en]") == "recordings"
+    assert group_of("tests/interop/test_stock_server.py::test_x") == "interop"
+    assert group_of("tests/test_docs.py::test_block_runs[docs/adr/0001-a.md:12]") == (
+        "examples of docs/adr/0001-a.md"
+    )
+    assert all((ROOT / path).is_file() for path in _GROUPS)
+
+
+@pytest.mark.slow
+def test_a_module_runs_in_one_process(tmp_path: Path) -> None:
+    module = """
+import os, pytest
+
+@pytest.mark.parametrize("number", range(6))
+def test_which(number):
+    with open(__name__, "a") as file:
+        file.write(os.environ["PYTEST_XDIST_WORKER"] + " ")
+"""
+    options = ["-p", "xdist", "-n", "2"]
+
+    done = run_pytest(tmp_path, "1", *options, test_a=module, test_b=module)
+
+    assert done.returncode == 0, done.stdout
+    workers = [(tmp_path / name).read_text().split() for name in ("test_a", "test_b")]
+    assert sorted(workers) == [["gw0"] * 6, ["gw1"] * 6]

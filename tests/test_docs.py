@@ -79,15 +79,15 @@ DATA = [each for each in EXAMPLES if each.block.language in ("toml", "json")]
 
 
 def cases(examples: list[Example]) -> pytest.MarkDecorator:
-    """One case for each example; those of a page run one after the other."""
+    """One case for each example."""
+    in_node = [pytest.mark.requires_node]
     return pytest.mark.parametrize(
-        "example", [pytest.param(each, id=each.name, marks=marks(each)) for each in examples]
+        "example",
+        [
+            pytest.param(each, id=each.name, marks=in_node if each in TO_RUN_IN_NODE else [])
+            for each in examples
+        ],
     )
-
-
-def marks(example: Example) -> list[pytest.MarkDecorator]:
-    in_node = [pytest.mark.requires_node] if example in TO_RUN_IN_NODE else []
-    return [pytest.mark.xdist_group(f"examples of {example.page}"), *in_node]
 
 
 @pytest.fixture(scope="module")

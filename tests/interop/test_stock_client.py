@@ -16,12 +16,7 @@ from tests.interop.stock_runs import Scenario, StockRuns
 from whisper_streaming.bench.stock_environment import StockEnvironment
 from whisper_streaming.client import TranscriptionClient, TranscriptionResult
 
-pytestmark = [
-    pytest.mark.interop,
-    pytest.mark.model,
-    pytest.mark.slow,
-    pytest.mark.xdist_group("interop"),  # one of them installs the real WhisperLive
-]
+pytestmark = [pytest.mark.interop, pytest.mark.model, pytest.mark.slow]
 
 # What the client itself takes for "nothing more will come". The other runs wait for less.
 STOCK_QUIET_S = 15.0

@@ -20,12 +20,7 @@ from whisper_streaming.client import (
 )
 from whisper_streaming.core.audio import SAMPLE_RATE
 
-pytestmark = [
-    pytest.mark.interop,
-    pytest.mark.model,
-    pytest.mark.slow,
-    pytest.mark.xdist_group("interop"),  # one of them installs the real WhisperLive
-]
+pytestmark = [pytest.mark.interop, pytest.mark.model, pytest.mark.slow]
 
 Results = dict[str, TranscriptionResult]
 

@@ -9,11 +9,7 @@ from tests.model.recordings import OTHER_LANGUAGES, load
 from whisper_streaming.core.events import LanguageDetected, PartialUpdated, WordsCommitted
 from whisper_streaming.evaluate import normalised_words, word_errors
 
-pytestmark = [
-    pytest.mark.model,
-    pytest.mark.slow,
-    pytest.mark.xdist_group("recordings"),  # which one process decodes, and not each
-]
+pytestmark = [pytest.mark.model, pytest.mark.slow]
 
 ONE_OF_EACH: Final = ("en-long-pauses", *OTHER_LANGUAGES)
 TRANSLATION_COST: Final = 0.10

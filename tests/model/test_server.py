@@ -19,11 +19,7 @@ from whisper_streaming.core.audio import SAMPLE_RATE, FloatArray, samples_of
 from whisper_streaming.evaluate import word_errors
 from whisper_streaming.server import WhisperStreamingServer
 
-pytestmark = [
-    pytest.mark.model,
-    pytest.mark.slow,
-    pytest.mark.xdist_group("recordings"),  # which one process decodes, and not each
-]
+pytestmark = [pytest.mark.model, pytest.mark.slow]
 
 PACED: Final = ("en-1-slt", "en-noisy-15db", "lang-de", "lang-fr")
 SPEED: Final = 2.0

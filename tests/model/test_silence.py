@@ -13,11 +13,7 @@ from whisper_streaming.core.audio import FloatArray, samples_of
 from whisper_streaming.evaluate import word_errors
 from whisper_streaming.wire.base import Configure
 
-pytestmark = [
-    pytest.mark.model,
-    pytest.mark.slow,
-    pytest.mark.xdist_group("recordings"),  # which one process decodes, and not each
-]
+pytestmark = [pytest.mark.model, pytest.mark.slow]
 
 WITH_VAD: Final = Configure("tests", language="en", use_vad=True)
 WITHOUT_VAD: Final = Configure("tests", language="en", use_vad=False)

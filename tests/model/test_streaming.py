@@ -11,11 +11,7 @@ from whisper_streaming.core.audio import SAMPLE_RATE
 from whisper_streaming.core.events import PartialUpdated
 from whisper_streaming.evaluate import normalised_words, word_errors
 
-pytestmark = [
-    pytest.mark.model,
-    pytest.mark.slow,
-    pytest.mark.xdist_group("recordings"),  # which one process decodes, and not each
-]
+pytestmark = [pytest.mark.model, pytest.mark.slow]
 
 COST: Final = 0.02
 """Streaming may raise the word error rate by so much."""

@@ -11,11 +11,7 @@ from whisper_streaming.core.audio import SAMPLE_RATE
 from whisper_streaming.core.hypothesis import join_words
 from whisper_streaming.wire.whisper_live import WhisperLiveServerCodec
 
-pytestmark = [
-    pytest.mark.model,
-    pytest.mark.slow,
-    pytest.mark.xdist_group("recordings"),  # which one process decodes, and not each
-]
+pytestmark = [pytest.mark.model, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("summary", [False, True])
