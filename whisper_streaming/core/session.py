@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 from whisper_streaming.core.audio import SAMPLE_RATE, AudioBuffer, FloatArray, samples_of
+from whisper_streaming.core.context import Context
 from whisper_streaming.core.endpoint import EndpointRules
 from whisper_streaming.core.events import (
     AudioAccount,
@@ -27,34 +28,23 @@ from whisper_streaming.core.events import (
     UtteranceEnded,
     WordsCommitted,
 )
-from whisper_streaming.core.filters import (
-    cut_loop,
-    drop_squeezed_repeats,
-    drop_timeless,
-    drop_unheard,
-    is_doubtful,
-    is_silence,
-)
+from whisper_streaming.core.filters import is_doubtful
 from whisper_streaming.core.finder import UtteranceFinder
+from whisper_streaming.core.hearing import Hearing, heard_until
 from whisper_streaming.core.hypothesis import (
     DecodeOptions,
     DecodeRequest,
     Hypothesis,
     WindowRules,
     Words,
-    join_words,
 )
 from whisper_streaming.core.ledger import AudioLedger
 from whisper_streaming.core.policy import CommitPolicy, LocalAgreement
-from whisper_streaming.core.quality import QualityMonitor, QualityRules
+from whisper_streaming.core.quality import QualityRules
 from whisper_streaming.core.utterance import Utterance
-from whisper_streaming.core.voice import VoiceTrack
+from whisper_streaming.core.window import Window
 from whisper_streaming.errors import SessionStateError
 
-# A window of words takes at most so many tokens; a decoder in a loop takes all it is given.
-_TOKENS_PER_SECOND = 12
-_SPARE_TOKENS = 10
-_PROMPT_CHARACTERS = 400
 _FAILURES_TO_GIVE_UP = 3
 # Longer pauses are not worth a place in a window.
 _LONGEST_JOINED_PAUSE_S = 2.0
@@ -97,18 +87,6 @@ class SessionConfig:
     knows_voices: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Window:
-    """Audio from the window start of ``utterance`` to ``end``, a sample."""
-
-    utterance: Utterance
-    end: int
-
-    @property
-    def is_last(self) -> bool:
-        return self.end == self.utterance.end
-
-
 class _Input(Enum):
     """What can still come in."""
 
@@ -128,20 +106,13 @@ class Session:
         self._finder = UtteranceFinder(config.endpoint, withholds_silence=config.withhold_silence)
         self._utterance: Utterance | None = None
         self._utterance_count = 0
-        self._context = config.prompt
+        is_translation = config.options.task == "translate"
+        self._context = Context(config.prompt, is_translation=is_translation)
         self._in_flight: DecodeRequest | None = None
         self._failures = 0
         self._input = _Input.OPEN
         self._events: list[Event] = []
-        rules = config.endpoint
-        self._voice = (
-            VoiceTrack(rules.frame_samples, rules.threshold) if config.knows_voices else None
-        )
-        self._quality = (
-            QualityMonitor(config.quality, config.endpoint.frame_samples)
-            if config.quality is not None
-            else None
-        )
+        self._hearing = Hearing(config.endpoint, config.quality, knows_voices=config.knows_voices)
 
     # -- what comes in
 
@@ -161,12 +132,10 @@ class Session:
         if self._input is not _Input.OPEN:
             raise SessionStateError("audio after the end of the audio")
         self._audio.append(samples)
-        if self._quality is not None:
-            faults = self._quality.receive(samples, speech_probs)
-            at = self._audio.end_sample / SAMPLE_RATE
-            self._events += [InputImpaired(fault, at) for fault in faults]
-        if self._voice is not None:
-            self._voice.append(speech_probs, keep_from=self._audio.start_sample)
+        keep_from = self._audio.start_sample
+        faults = self._hearing.receive(samples, speech_probs, keep_from=keep_from)
+        received_s = self._audio.end_sample / SAMPLE_RATE
+        self._events += [InputImpaired(fault, received_s) for fault in faults]
         self._finder.receive(speech_probs.tolist())
         self._advance()
 
@@ -193,14 +162,14 @@ class Session:
         self._failures = 0
         utterance.decoded_until = request.end_sample
         self._ledger.book_decoded(request.start_sample, request.end_sample)
-        words = self._spoken_words(request, hypothesis)
+        words = self._hearing.spoken_words(request, hypothesis)
         is_vetoed = bool(hypothesis.words) and not words
         if is_vetoed and request.is_last:
-            self._context = self._config.prompt  # what was said before may have led to it
+            self._context.forget()  # what was said before may have led to it
         hypothesis = replace(hypothesis, words=words)
         language_known = self._decide_language(request, hypothesis)
         if self._was_misled(request, hypothesis):
-            self._context = self._config.prompt
+            self._context.forget()
             # Ask for the same audio again.
             utterance.requested_until = utterance.decoded_until = request.start_sample
         elif request.is_last:
@@ -208,7 +177,7 @@ class Session:
             self._end_utterance(utterance)
         elif self._is_full(request):
             self._emit_committed(utterance.commit_full(hypothesis, request.end))
-            heard = _heard_until(request, hypothesis)
+            heard = heard_until(request, hypothesis)
             self._move_window(utterance, utterance.restart_after(heard))
             self._emit_partial(utterance)
         elif is_vetoed:
@@ -261,7 +230,9 @@ class Session:
     def decode_due(self) -> DecodeRequest | None:
         """The request that :meth:`decode_to_run` would start now, or None. Changes nothing."""
         window = self._window_due()
-        return None if window is None else self._request(window)
+        if window is None:
+            return None
+        return window.request(self._audio, self._options, self._context.text)
 
     def decode_to_run(self) -> DecodeRequest | None:
         """The next request; None while one is in flight or nothing is worth decoding.
@@ -358,7 +329,7 @@ class Session:
         window_start = max(window_start, self._audio.start_sample)
         pause = window_start - self._finder.free_from
         if self._utterance_count and pause > samples_of(self._config.context_s):
-            self._context = self._config.prompt
+            self._context.forget()
         self._forget_before(window_start)
         self._utterance_count += 1
         self._events.append(SpeechStarted(self._utterance_count, window_start / SAMPLE_RATE))
@@ -379,7 +350,7 @@ class Session:
 
     def _end_utterance(self, utterance: Utterance) -> None:
         assert utterance.end is not None
-        self._remember(utterance.prefix)
+        self._context.remember(utterance.prefix)
         self._finder.close(utterance.end)
         self._forget_before(utterance.end)
         self._utterance = None
@@ -387,42 +358,14 @@ class Session:
 
     # -- decoding
 
-    def _window_due(self) -> _Window | None:
+    def _window_due(self) -> Window | None:
         """The window that is worth decoding now, if there is one and none is in flight."""
-        utterance = self._utterance
-        if utterance is None or self._in_flight is not None or self.is_over:
+        if self._utterance is None or self._in_flight is not None or self.is_over:
             return None
-        start = utterance.window_start
-        longest = start + samples_of(self._config.window.max_window_s)
-        available = self._audio.end_sample if utterance.end is None else utterance.end
-        window = _Window(utterance, min(available, longest))
-        if window.is_last or window.end == longest or self._is_worth_a_decode(window):
-            return window
-        return None
-
-    def _is_worth_a_decode(self, window: _Window) -> bool:
-        """Whether an open utterance has enough new audio, or a pause to look at once."""
-        asked_until = window.utterance.requested_until
-        quiet_from = self._finder.quiet_from
-        if quiet_from is not None and quiet_from <= window.end:
-            # Nothing is said now: one look at all that was, and none at the silence.
-            return asked_until < quiet_from
-        return window.end - asked_until >= samples_of(self._config.min_chunk_s)
-
-    def _request(self, window: _Window) -> DecodeRequest:
-        utterance, end = window.utterance, window.end
-        start = utterance.window_start
-        committed_until = utterance.prefix[-1].end if utterance.prefix else start / SAMPLE_RATE
-        new_s = max(0.0, end / SAMPLE_RATE - committed_until)
-        return DecodeRequest(
-            samples=self._audio.read(start, end),
-            start_sample=start,
-            options=self._options,
-            prefix=utterance.prefix,
-            prompt=self._context,
-            is_last=window.is_last,
-            max_new_tokens=round(new_s * _TOKENS_PER_SECOND) + _SPARE_TOKENS,
-        )
+        max_window_s = self._config.window.max_window_s
+        window = Window.of(self._utterance, self._audio.end_sample, max_window_s)
+        is_due = window.is_worth_a_decode(self._finder.quiet_from, self._config.min_chunk_s)
+        return window if is_due else None
 
     def _is_full(self, request: DecodeRequest) -> bool:
         return len(request.samples) >= samples_of(self._config.window.max_window_s)
@@ -451,8 +394,7 @@ class Session:
 
         Once words are committed they are the better context, and it is too late to change them.
         """
-        has_earlier_text = request.prompt != self._config.prompt
-        return has_earlier_text and not request.prefix and is_doubtful(hypothesis)
+        return self._context.has_words and not request.prefix and is_doubtful(hypothesis)
 
     def _lose(self, end: int, reason: GapReason) -> None:
         lost = self._ledger.book_gap(self._ledger.cursor, end)
@@ -473,15 +415,6 @@ class Session:
 
     # -- words
 
-    def _spoken_words(self, request: DecodeRequest, hypothesis: Hypothesis) -> Words:
-        """The words of ``hypothesis`` that pass the filters."""
-        if is_silence(hypothesis):
-            return ()
-        words = drop_timeless(hypothesis)
-        if self._voice is not None and words:
-            words = drop_unheard(request, replace(hypothesis, words=words), self._voice)
-        return drop_squeezed_repeats(request.prefix, cut_loop(words))
-
     def _emit_committed(self, words: Words) -> None:
         if words and self._utterance is not None:
             self._events.append(WordsCommitted(self._utterance.utterance_id, words))
@@ -491,28 +424,10 @@ class Session:
 
     def _move_window(self, utterance: Utterance, left: Words) -> None:
         """The window moved on: ``left`` are the words before it now, and nobody needs the audio."""
-        self._remember(left)
+        self._context.remember(left)
         self._audio.drop_before(utterance.window_start)
-
-    def _remember(self, words: Words) -> None:
-        """Words that left the window become context."""
-        # English text before foreign speech makes a model forget that it translates, and what it
-        # then writes in the foreign language keeps it from coming back.
-        if self._options.task == "translate":
-            return
-        self._context = (self._context + join_words(words))[-_PROMPT_CHARACTERS:]
 
     def _forget_before(self, sample: int) -> None:
         """Audio before ``sample`` is not needed any more; what nobody decoded of it was silence."""
         self._audio.drop_before(sample)
         self._ledger.book_silence(min(sample, self._audio.end_sample))
-
-
-def _heard_until(request: DecodeRequest, hypothesis: Hypothesis) -> int:
-    """End of what ``hypothesis`` speaks for: its last word if the decoder had no room for more.
-
-    A decoder that got less than half through the window has lost its way and would not go on.
-    """
-    last_word_end = hypothesis.words[-1].end if hypothesis.words else request.start
-    is_cut_short = hypothesis.is_truncated and last_word_end > (request.start + request.end) / 2
-    return samples_of(last_word_end) if is_cut_short else request.end_sample

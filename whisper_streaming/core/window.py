@@ -1,0 +1,68 @@
+"""Which part of an utterance is worth a decode, and the request for it."""
+
+from dataclasses import dataclass
+
+from whisper_streaming.core.audio import SAMPLE_RATE, AudioBuffer, samples_of
+from whisper_streaming.core.hypothesis import DecodeOptions, DecodeRequest
+from whisper_streaming.core.utterance import Utterance
+
+# A window of words takes at most so many tokens; a decoder in a loop takes all it is given.
+_TOKENS_PER_SECOND = 12
+_SPARE_TOKENS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Audio from the window start of ``utterance`` to ``end``, a sample.
+
+    Attributes:
+        utterance: The open one.
+        end: Where the audio ends that there is of it.
+        is_full: Whether the window is as long as it may be.
+    """
+
+    utterance: Utterance
+    end: int
+    is_full: bool
+
+    @classmethod
+    def of(cls, utterance: Utterance, received: int, max_window_s: float) -> "Window":
+        """The longest window of ``utterance`` when ``received`` samples were received."""
+        longest = utterance.window_start + samples_of(max_window_s)
+        available = received if utterance.end is None else utterance.end
+        return cls(utterance, min(available, longest), is_full=available >= longest)
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the utterance ends with it."""
+        return self.end == self.utterance.end
+
+    def is_worth_a_decode(self, quiet_from: int | None, min_chunk_s: float) -> bool:
+        """Whether there is anything to learn from it.
+
+        Args:
+            quiet_from: While speech pauses: where its last sounds have faded.
+            min_chunk_s: New audio that is worth a decode while speech goes on.
+        """
+        if self.is_last or self.is_full:
+            return True
+        asked_until = self.utterance.requested_until
+        if quiet_from is not None and quiet_from <= self.end:
+            # Nothing is said now: one look at all that was, and none at the silence.
+            return asked_until < quiet_from
+        return self.end - asked_until >= samples_of(min_chunk_s)
+
+    def request(self, audio: AudioBuffer, options: DecodeOptions, prompt: str) -> DecodeRequest:
+        """Cut it out of ``audio``."""
+        start, prefix = self.utterance.window_start, self.utterance.prefix
+        committed_until = prefix[-1].end if prefix else start / SAMPLE_RATE
+        new_s = max(0.0, self.end / SAMPLE_RATE - committed_until)
+        return DecodeRequest(
+            samples=audio.read(start, self.end),
+            start_sample=start,
+            options=options,
+            prefix=prefix,
+            prompt=prompt,
+            is_last=self.is_last,
+            max_new_tokens=round(new_s * _TOKENS_PER_SECOND) + _SPARE_TOKENS,
+        )
