@@ -47,7 +47,7 @@ def lasting(duration_s: float) -> DecodeRequest:
 
 @pytest.mark.parametrize(
     ("duration_s", "bucket_s"),
-    [(0.0, 5), (5.0, 5), (5.01, 7), (7.5, 10), (14.0, 15), (30.0, 30), (31.0, 30)],
+    [(0.0, 3), (3.0, 3), (3.01, 5), (7.5, 10), (14.0, 15), (30.0, 30), (31.0, 30)],
 )
 def test_a_window_is_padded_to_the_next_bucket(
     model: WhisperModel, duration_s: float, bucket_s: float
@@ -66,7 +66,7 @@ def test_a_window_is_padded_to_the_next_bucket(
         pytest.param({"prefix": (Word(" the", 0.0, 0.1),)}, id="prefix"),
         pytest.param({"prompt": "few"}, id="context too short to count"),
         pytest.param({"max_new_tokens": 3}, id="bound on tokens"),
-        pytest.param({"samples": np.zeros(16_000, np.float32)}, id="length in the same bucket"),
+        pytest.param({"samples": np.zeros(72_000, np.float32)}, id="length in the same bucket"),
     ],
 )
 def test_what_differs_per_row_does_not_part_a_batch(
@@ -106,7 +106,7 @@ def test_models_do_not_share_batches(window: DecodeRequest) -> None:
 # -- context
 
 
-@pytest.mark.parametrize(("words", "length"), [(0, 0), (15, 0), (16, 16), (40, 32), (400, 48)])
+@pytest.mark.parametrize(("words", "length"), [(0, 0), (15, 0), (16, 16), (40, 32), (400, 32)])
 def test_context_is_cut_to_a_length_that_batches_share(
     model: WhisperModel, words: int, length: int
 ) -> None:
@@ -145,7 +145,7 @@ def test_hotwords_leave_half_of_the_room_to_the_context(
     assert len(scores) == 3
 
 
-@pytest.mark.parametrize(("words", "length"), [(10, 0), (20, 16), (400, 48)])
+@pytest.mark.parametrize(("words", "length"), [(10, 0), (20, 16), (400, 32)])
 def test_hotwords_alone_may_take_all_the_room(model: WhisperModel, words: int, length: int) -> None:
     request = replace(lasting(1.0), options=DecodeOptions("en", hotwords=" cat" * words))
 
