@@ -37,20 +37,22 @@ class History:
 
 
 @st.composite
-def histories(draw: st.DrawFn, alphabet: Sequence[str]) -> History:
+def histories(
+    draw: st.DrawFn, alphabet: Sequence[str], speakers: Sequence[str | None] = (None,)
+) -> History:
     """Utterances whose words are committed in random pieces, with partials that may be wrong."""
     batches: list[list[Event]] = []
     clock = 0.0
     for utterance_id in range(1, draw(st.integers(1, 5)) + 1):
-        clock += draw(st.sampled_from([0.0, 0.0004, 0.3, 2.0]))
+        clock += draw(st.sampled_from([0.0, 0.0004, 0.3, 2.0, 7.0]))
         batches.append([SpeechStarted(utterance_id, clock)])
         for _ in range(draw(st.integers(0, 5))):
             events: list[Event] = []
-            words, clock = draw(_spoken(alphabet, clock))
+            words, clock = draw(_spoken(alphabet, speakers, clock))
             if words:
                 events.append(WordsCommitted(utterance_id, words))
             if draw(st.booleans()):
-                guess, _ = draw(_spoken(alphabet, clock))
+                guess, _ = draw(_spoken(alphabet, speakers, clock))
                 events.append(PartialUpdated(utterance_id, guess))
             batches.append(events)
         batches.append([UtteranceEnded(utterance_id, clock)])
@@ -62,13 +64,16 @@ def histories(draw: st.DrawFn, alphabet: Sequence[str]) -> History:
 
 
 @st.composite
-def _spoken(draw: st.DrawFn, alphabet: Sequence[str], clock: float) -> tuple[Words, float]:
+def _spoken(
+    draw: st.DrawFn, alphabet: Sequence[str], speakers: Sequence[str | None], clock: float
+) -> tuple[Words, float]:
     words: list[Word] = []
     for _ in range(draw(st.integers(0, 6))):
         start = clock + draw(st.sampled_from([0.0, 0.0, 0.0, 0.0003, 0.2, 0.9]))
         clock = start + draw(st.sampled_from([0.0, 0.0004, 0.01, 0.35, 0.35, 1.3]))
         probability = draw(st.sampled_from([0.0, 0.33337, 1.0]))
-        words.append(Word(draw(st.sampled_from(alphabet)), start, clock, probability))
+        text, speaker = draw(st.sampled_from(alphabet)), draw(st.sampled_from(speakers))
+        words.append(Word(text, start, clock, probability, speaker=speaker))
     return tuple(words), clock
 
 

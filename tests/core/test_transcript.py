@@ -260,6 +260,20 @@ def test_the_open_segment_is_what_is_committed_and_the_partial_after_it() -> Non
     assert (segment.start, segment.end, segment.completed) == (0.0, 1.2, False)
 
 
+def test_the_committed_segment_is_the_open_one_without_the_partial() -> None:
+    transcript = Transcript()
+    transcript.apply(partial(" so"))
+    assert transcript.committed_segment is None
+
+    transcript.apply(committed(" so| it"))
+    transcript.apply(partial(",| goes", start=0.6))
+
+    segment = transcript.committed_segment
+    assert segment is not None
+    assert (segment.text, segment.committed_text) == (" so it", " so it")
+    assert (segment.start, segment.end, segment.completed) == (0.0, 0.6, False)
+
+
 @pytest.mark.parametrize(
     ("shown", "expected"),
     [

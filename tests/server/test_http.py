@@ -10,6 +10,7 @@ from whisper_streaming.config import SegmentSettings
 from whisper_streaming.server.http import Routes
 from whisper_streaming.wire.text_stream import TextStreamCodec
 from whisper_streaming.wire.whisper_live import WhisperLiveServerCodec
+from whisper_streaming.wire.whisper_live_kit import WhisperLiveKitCodec
 
 
 def routes(*, healthy: bool = True) -> Routes:
@@ -48,7 +49,8 @@ def test_a_browser_is_told_what_this_is(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/healthz", "/any/path?token=x", "/stream?format=s16", "//[x"]
+    "path",
+    ["/", "/healthz", "/any/path?token=x", "/stream?format=s16", "/asr?target_language=-", "//[x"],
 )
 def test_websockets_are_let_through(path: str) -> None:
     assert ask(path, upgrade=True) is None
@@ -69,6 +71,9 @@ def test_an_unknown_audio_format_is_refused() -> None:
         ("/stream/?format=f32", TextStreamCodec),
         ("/", WhisperLiveServerCodec),
         ("/streams", WhisperLiveServerCodec),
+        ("/asr", WhisperLiveKitCodec),
+        ("/asr/?mode=diff", WhisperLiveKitCodec),
+        ("/asr/x", WhisperLiveServerCodec),
     ],
 )
 def test_the_path_chooses_the_protocol(target: str, codec: type) -> None:

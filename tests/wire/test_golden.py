@@ -1,4 +1,4 @@
-"""Recorded WhisperLive conversations still go the same way, on both sides."""
+"""Recorded conversations still go the same way, on both sides."""
 
 from pathlib import Path
 
@@ -6,21 +6,31 @@ import pytest
 
 from tests.wire.golden import read_trace, replay
 
-TRACES = sorted((Path(__file__).parent.parent / "golden" / "whisper_live").glob("*.jsonl"))
+GOLDEN = Path(__file__).parent.parent / "golden"
+TRACES = sorted(GOLDEN.glob("*/*.jsonl"))
+
+
+def name(path: Path) -> str:
+    return path.relative_to(GOLDEN).with_suffix("").as_posix()
 
 
 def test_there_are_traces() -> None:
-    assert [path.stem for path in TRACES] == [
-        "ios_client",
-        "our_client",
-        "refused_clients",
-        "stock_client",
+    assert [name(path) for path in TRACES] == [
+        "whisper_live/ios_client",
+        "whisper_live/our_client",
+        "whisper_live/refused_clients",
+        "whisper_live/stock_client",
+        "whisper_live_kit/diff_client",
+        "whisper_live_kit/full_client",
+        "whisper_live_kit/refused_clients",
     ]
 
 
-@pytest.mark.parametrize("path", TRACES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", TRACES, ids=name)
 def test_replays_as_recorded(path: Path) -> None:
     recorded = read_trace(path)
 
-    for number, (now, before) in enumerate(zip(replay(recorded), recorded, strict=True), 1):
+    replayed = replay(recorded, path.parent.name)
+
+    for number, (now, before) in enumerate(zip(replayed, recorded, strict=True), 1):
         assert now == before, f"line {number}"

@@ -153,6 +153,14 @@ class Transcript:
         segment = _segment(groups, self._completed_end)
         return replace(segment, completed=False, committed_text=join_words(committed))
 
+    @property
+    def committed_segment(self) -> Segment | None:
+        """The committed part of the open segment; None if there is none."""
+        if not self._open:
+            return None
+        segment = _segment(self._open, self._completed_end)
+        return replace(segment, completed=False, committed_text=segment.text)
+
     def apply(self, event: Event) -> tuple[Segment, ...]:
         """Take the next event and return the segments it completed, oldest first."""
         completed: list[Segment] = []

@@ -16,10 +16,12 @@ from whisper_streaming.errors import UnsupportedAudio
 from whisper_streaming.wire.base import ServerCodec
 from whisper_streaming.wire.text_stream import TextStreamCodec
 from whisper_streaming.wire.whisper_live import WhisperLiveServerCodec
+from whisper_streaming.wire.whisper_live_kit import WhisperLiveKitCodec
 
 HEALTH_PATH: Final = "/healthz"
 STATUS_PATH: Final = "/status"
 TEXT_STREAM_PATH: Final = "/stream"
+ASR_PATH: Final = "/asr"
 
 _PLAIN_TEXT: Final = "text/plain; charset=utf-8"
 
@@ -61,6 +63,8 @@ class Routes:
         if path.rstrip("/") == TEXT_STREAM_PATH:
             fields = parse_qs(query, keep_blank_values=True)
             return TextStreamCodec(fields.get("format", ["f32"])[-1], rules)
+        if path.rstrip("/") == ASR_PATH:
+            return WhisperLiveKitCodec(query, rules)
         return WhisperLiveServerCodec(rules)
 
     def _respond_http(self, path: str) -> Response:
@@ -75,8 +79,8 @@ class Routes:
         response = _response(
             HTTPStatus.UPGRADE_REQUIRED,
             "This is a live transcription server. It speaks WebSocket: the WhisperLive protocol "
-            f"on any path, plain text on {TEXT_STREAM_PATH}. For HTTP there are {HEALTH_PATH} "
-            f"and {STATUS_PATH}.\n",
+            f"on any path, WhisperLiveKit's on {ASR_PATH}, plain text on {TEXT_STREAM_PATH}. "
+            f"For HTTP there are {HEALTH_PATH} and {STATUS_PATH}.\n",
         )
         response.headers["Upgrade"] = "websocket"
         return response

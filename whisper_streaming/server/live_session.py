@@ -287,7 +287,7 @@ class LiveSession:
 
     async def _write(self) -> None:
         while events := await self._outbox.take():
-            for message in self._codec.encode(events):
+            for message in self._codec.encode(events, self._session.lag_s):
                 self._log.debug("> %s", message)
                 await send(self._socket, message, self._limits.send_timeout_s)
 

@@ -33,9 +33,8 @@ from whisper_streaming.server.live_session import (
 from whisper_streaming.server.measured import Measured
 from whisper_streaming.server.session_setup import SessionSetup, set_up_session
 from whisper_streaming.server.vad_thread import VadThread
-from whisper_streaming.wire.base import Configure, ServerCodec, Welcome
+from whisper_streaming.wire.base import NORMAL_CLOSURE, Configure, ServerCodec, Welcome
 
-NORMAL_CLOSURE: Final = 1000
 SERVICE_RESTART: Final = 1012
 
 _CLOSE_TIMEOUT_S: Final = 5.0
@@ -209,12 +208,12 @@ class ServeClient:
             async with asyncio.timeout(_HANG_UP_S):
                 await self._say(self._codec.refuse_full(full.retry_after_s))
                 await self._discard()
-        await self._close(NORMAL_CLOSURE, "")
+        await self._close(self._codec.close_code(full), "")
 
     async def _fail(self, error: WhisperStreamingError) -> None:
         # A client that does not read would only hold its place in memory for longer.
         messages = [] if isinstance(error, SlowConsumer) else self._codec.fail(error)
-        await self._say_and_close(messages, error.close_code, error.public_reason)
+        await self._say_and_close(messages, self._codec.close_code(error), error.public_reason)
 
     async def _say_and_close(self, messages: Sequence[str], code: int, reason: str = "") -> None:
         try:

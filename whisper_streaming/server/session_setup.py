@@ -95,7 +95,7 @@ def _choose_language(wishes: Configure, config: ServerConfig, model: ModelInfo) 
             return code
     raise InvalidMessage(
         f"the model {model.name!r} does not know the language {wishes.language[:40]!r}; "
-        f"it knows {_list_languages(model)}; null lets it detect the language"
+        f"it knows {_list_languages(model)}; null or 'auto' lets it detect the language"
     )
 
 

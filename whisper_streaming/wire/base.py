@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from whisper_streaming.core.audio import FloatArray
 from whisper_streaming.core.events import Event
 from whisper_streaming.errors import WhisperStreamingError
+
+NORMAL_CLOSURE: Final = 1000
+"""Close code of a session that ended as it should."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +121,12 @@ class ServerCodec(Protocol):
         """Messages that refuse the session because the server is full."""
         ...
 
-    def encode(self, events: Sequence[Event]) -> list[str]:
+    def encode(self, events: Sequence[Event], lag_s: float = 0.0) -> list[str]:
         """Translate events. Never drops a committed word; says nothing if nothing changed.
 
-        Partials may be left out of the events, everything else must come in order.
+        Args:
+            events: Partials may be left out of them, everything else must come in order.
+            lag_s: Seconds of received speech that wait to be decoded.
         """
         ...
 
@@ -138,4 +143,8 @@ class ServerCodec(Protocol):
 
     def farewell(self, decode_s: float) -> list[str]:
         """Last messages of a session that ended well; ``decode_s`` is its model time."""
+        ...
+
+    def close_code(self, error: WhisperStreamingError) -> int:
+        """With which code the connection closes after ``error``."""
         ...

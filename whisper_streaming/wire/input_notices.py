@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from whisper_streaming.core.events import InputFault
+from whisper_streaming.core.events import AudioGap, InputFault
 
 INPUT_NOTICES: Final[Mapping[InputFault, str]] = {
     InputFault.MUTED: "the audio is digital silence: is the microphone muted?",
@@ -13,3 +13,8 @@ INPUT_NOTICES: Final[Mapping[InputFault, str]] = {
         "is a headset in call mode, or was it recorded at 8 kHz?"
     ),
 }
+
+
+def describe_gap(gap: AudioGap) -> str:
+    """What was lost and why."""
+    return f"the audio from {gap.start:.2f} s to {gap.end:.2f} s was lost: {gap.reason.value}"

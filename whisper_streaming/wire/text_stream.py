@@ -10,9 +10,21 @@ from typing import Final
 
 from whisper_streaming.core.events import AudioGap, Event, InputImpaired, SessionFailed
 from whisper_streaming.core.transcript import SegmentRules, Transcript
-from whisper_streaming.errors import InvalidMessage, UnsupportedAudio, WhisperStreamingError
-from whisper_streaming.wire.base import Audio, Command, Configure, EndOfAudio, Welcome
-from whisper_streaming.wire.input_notices import INPUT_NOTICES
+from whisper_streaming.errors import (
+    InvalidMessage,
+    ServerFull,
+    UnsupportedAudio,
+    WhisperStreamingError,
+)
+from whisper_streaming.wire.base import (
+    NORMAL_CLOSURE,
+    Audio,
+    Command,
+    Configure,
+    EndOfAudio,
+    Welcome,
+)
+from whisper_streaming.wire.input_notices import INPUT_NOTICES, describe_gap
 from whisper_streaming.wire.pcm import PcmFormat, PcmReader
 from whisper_streaming.wire.whisper_live_messages import is_end_of_audio
 
@@ -58,16 +70,13 @@ class TextStreamCodec:
     def refuse_full(self, retry_after_s: float) -> list[str]:
         return [f"ERROR: the server is full, try again in {retry_after_s:.0f} s"]
 
-    def encode(self, events: Sequence[Event]) -> list[str]:
+    def encode(self, events: Sequence[Event], lag_s: float = 0.0) -> list[str]:
         messages: list[str] = []
         for event in events:
             messages += [segment.text.strip() for segment in self._transcript.apply(event)]
             match event:
-                case AudioGap(start=start, end=end, reason=reason):
-                    messages.append(
-                        f"WARNING: the audio from {start:.2f} s to {end:.2f} s was lost: "
-                        f"{reason.value}"
-                    )
+                case AudioGap():
+                    messages.append(f"WARNING: {describe_gap(event)}")
                 case InputImpaired(fault=fault):
                     messages.append(f"WARNING: {INPUT_NOTICES[fault]}")
                 case SessionFailed(public_reason=reason):
@@ -82,6 +91,10 @@ class TextStreamCodec:
 
     def farewell(self, decode_s: float) -> list[str]:
         return []
+
+    def close_code(self, error: WhisperStreamingError) -> int:
+        # Its clients were told when to come again, which is no error.
+        return NORMAL_CLOSURE if isinstance(error, ServerFull) else error.close_code
 
     def _error(self, reason: str) -> list[str]:
         # A failed session is an event and then an error of the connection as well.

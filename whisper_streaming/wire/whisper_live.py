@@ -14,8 +14,14 @@ from whisper_streaming.core.events import (
     SessionFailed,
 )
 from whisper_streaming.core.transcript import Segment, SegmentRules, Transcript
-from whisper_streaming.errors import InvalidMessage, SessionStateError, WhisperStreamingError
+from whisper_streaming.errors import (
+    InvalidMessage,
+    ServerFull,
+    SessionStateError,
+    WhisperStreamingError,
+)
 from whisper_streaming.wire.base import (
+    NORMAL_CLOSURE,
     Audio,
     Command,
     Configure,
@@ -23,7 +29,7 @@ from whisper_streaming.wire.base import (
     VadWishes,
     Welcome,
 )
-from whisper_streaming.wire.input_notices import INPUT_NOTICES
+from whisper_streaming.wire.input_notices import INPUT_NOTICES, describe_gap
 from whisper_streaming.wire.pcm import PcmReader
 from whisper_streaming.wire.whisper_live_captions import CaptionWriter
 from whisper_streaming.wire.whisper_live_messages import (
@@ -90,7 +96,7 @@ class WhisperLiveServerCodec:
     def refuse_full(self, retry_after_s: float) -> list[str]:
         return [self._message({"status": "WAIT", "message": float(retry_after_s / 60)})]
 
-    def encode(self, events: Sequence[Event]) -> list[str]:
+    def encode(self, events: Sequence[Event], lag_s: float = 0.0) -> list[str]:
         messages: list[str] = []
         completed: list[Segment] = []
         failure: list[str] = []
@@ -131,6 +137,10 @@ class WhisperLiveServerCodec:
                 }
             )
         ]
+
+    def close_code(self, error: WhisperStreamingError) -> int:
+        # Its clients were told to wait, which is no error.
+        return NORMAL_CLOSURE if isinstance(error, ServerFull) else error.close_code
 
     def _configure(self, message: str | bytes) -> Configure:
         # Known before anything is checked, so that the error names its addressee.
@@ -175,9 +185,8 @@ class WhisperLiveServerCodec:
         return [self._message({"language": event.language, "language_prob": probability})]
 
     def _gap(self, gap: AudioGap) -> str:
-        text = f"the audio from {gap.start:.2f} s to {gap.end:.2f} s was lost: {gap.reason.value}"
         span = {"start": round(gap.start, 3), "end": round(gap.end, 3)}
-        return self._message({"status": "WARNING", "message": text, "gap": span})
+        return self._message({"status": "WARNING", "message": describe_gap(gap), "gap": span})
 
     def _warnings(self) -> list[str]:
         options = self._options
