@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests import encoded_audio
 from whisper_streaming.core.audio import SAMPLE_RATE, FloatArray
 from whisper_streaming.errors import MediaError
 from whisper_streaming.media import StreamResampler, decode_media, decode_raw, mix_to_mono
@@ -282,3 +283,12 @@ def test_an_impossible_sample_rate_is_refused(rate: int) -> None:
 def test_an_impossible_number_of_channels_is_refused() -> None:
     with pytest.raises(MediaError, match="channels"):
         list(decode_raw(io.BytesIO(b""), "int16", channels=0))
+
+
+def test_a_tag_that_is_no_utf_8_does_not_matter() -> None:
+    mp3 = encoded_audio.encode("mp3", encoded_audio.tone(0.5))
+    assert b"Lavf" in mp3
+
+    samples = whole(decode_media(io.BytesIO(mp3.replace(b"Lavf", b"L\xe4vf", 1))))
+
+    assert len(samples) == SAMPLE_RATE // 2

@@ -16,6 +16,7 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.filter import Graph
 
 from whisper_streaming.core.audio import SAMPLE_RATE, FloatArray
 from whisper_streaming.errors import MediaError
@@ -129,7 +130,7 @@ def _decode(
         if not isinstance(stream, AudioStream):
             raise MediaError(f"{name} has no audio in it")
         count = 0
-        for samples in _resample_frames(_decode_frames(container, stream, name)):
+        for samples in resample_frames(_decode_frames(container, stream, name)):
             count += len(samples)
             yield samples
         if count == 0:
@@ -171,6 +172,59 @@ def decode_raw(
     tail = resampler.flush()
     if len(tail):
         yield tail
+
+
+def resample_frames(frames: Iterator[AudioFrame]) -> Iterator[FloatArray]:
+    """Decoded frames as float32, shape (n,), mono, 16 kHz, in [-1, 1]; of any length but 0."""
+    converter: _MonoConverter | None = None
+    shape: tuple[int, str, str] | None = None
+    for frame in frames:
+        # A converter takes one kind of frame only, but streams may change theirs on the way.
+        frame_shape = (frame.sample_rate, frame.layout.name, frame.format.name)
+        if converter is None or frame_shape != shape:
+            if converter is not None:
+                yield from _nonempty(converter.convert(None))
+            converter = _MonoConverter(frame)
+            shape = frame_shape
+        frame.pts = None  # gaps in the container's clock must not become silence or a failure
+        yield from _nonempty(converter.convert(frame))
+    if converter is not None:
+        yield from _nonempty(converter.convert(None))
+
+
+class _MonoConverter:
+    """Brings frames like ``first`` to 16 kHz, mono, s16.
+
+    In s16 the library scales a down-mix so that it cannot clip; in float it does not. PyAV's
+    ``AudioResampler`` builds the same filters, but each with a thread for every core, idle and
+    with 8 MB of stack.
+    """
+
+    def __init__(self, first: AudioFrame) -> None:
+        self._graph = Graph()
+        self._graph.threads = 1
+        source = self._graph.add(
+            "abuffer",
+            sample_rate=str(first.sample_rate),
+            sample_fmt=first.format.name,
+            channel_layout=first.layout.name,
+        )
+        target = self._graph.add(
+            "aformat", sample_rates=str(SAMPLE_RATE), sample_fmts="s16", channel_layouts="mono"
+        )
+        self._graph.link_nodes(source, target, self._graph.add("abuffersink")).configure()
+
+    def convert(self, frame: AudioFrame | None) -> list[AudioFrame]:
+        """What can be given so far; None flushes, and nothing may follow it."""
+        self._graph.push(frame)
+        converted: list[AudioFrame] = []
+        while True:
+            try:
+                given = self._graph.pull()
+            except (av.error.BlockingIOError, av.error.EOFError):
+                return converted
+            assert isinstance(given, AudioFrame)
+            converted.append(given)
 
 
 class _PipeReader:
@@ -240,7 +294,10 @@ def _open(source: "MediaInput | _LibraryPipe", name: str, timeout_s: float) -> I
     else:
         target = source
     try:
-        return av.open(target, mode="r", options=options, timeout=timeout_s)
+        # Tags of old files are in any encoding.
+        return av.open(
+            target, mode="r", options=options, timeout=timeout_s, metadata_errors="replace"
+        )
     except FileNotFoundError as exc:
         raise MediaError(f"there is no file {name}") from exc
     except PermissionError as exc:
@@ -278,24 +335,6 @@ def _decode_frames(
         raise MediaError(f"{name} breaks off after {position_s:.1f} s: {_reason(exc)}") from exc
     if bad_packets:
         logger.warning("%s: %d damaged packets were left out", name, bad_packets)
-
-
-def _resample_frames(frames: Iterator[AudioFrame]) -> Iterator[FloatArray]:
-    resampler: AudioResampler | None = None
-    shape: tuple[int, str, str] | None = None
-    for frame in frames:
-        # A resampler takes one kind of frame only, but streams may change theirs on the way.
-        frame_shape = (frame.sample_rate, frame.layout.name, frame.format.name)
-        if resampler is None or frame_shape != shape:
-            if resampler is not None:
-                yield from _nonempty(resampler.resample(None))
-            # In s16 the library scales a down-mix so that it cannot clip; in float it does not.
-            resampler = AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
-            shape = frame_shape
-        frame.pts = None  # gaps in the container's clock must not become silence or a failure
-        yield from _nonempty(resampler.resample(frame))
-    if resampler is not None:
-        yield from _nonempty(resampler.resample(None))
 
 
 def _nonempty(frames: list[AudioFrame]) -> Iterator[FloatArray]:
