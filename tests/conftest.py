@@ -22,7 +22,7 @@ _INTEROP = "interop"
 _GROUPS = {
     **{
         f"tests/model/test_{name}.py": _RECORDINGS
-        for name in ("server", "streaming", "word_output", "languages", "silence")
+        for name in ("server", "streaming", "word_output", "languages", "silence", "containers")
     },
     "tests/interop/test_stock_client.py": _INTEROP,
     "tests/interop/test_stock_server.py": _INTEROP,

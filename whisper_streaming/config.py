@@ -234,6 +234,43 @@ class LimitSettings(Settings):
     )
 
 
+class MediaSettings(Settings):
+    """How audio in a container (WebM, Ogg, MP4, MP3, WAV, FLAC) is decoded."""
+
+    processes: int = Field(
+        default=2,
+        ge=1,
+        le=64,
+        description="Decoder processes at the most; sessions share them. None runs before the "
+        "first such session.",
+    )
+    memory_mb: int = Field(
+        default=512, ge=128, description="Memory that a decoder process may use, in 2^20 bytes."
+    )
+    linger_s: Seconds = Field(
+        default=60.0, description="A decoder process without sessions ends after so long."
+    )
+    timeout_s: PositiveSeconds = Field(
+        default=30.0, description="A session whose decoder gives no answer for so long is ended."
+    )
+    cpu_per_s: PositiveSeconds = Field(
+        default=0.2,
+        description="Processor seconds that decoding may take per second of audio, beyond 5.",
+    )
+    min_bytes_per_s: float = Field(
+        default=50.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Bytes that a second of audio must have at least, on average beyond the "
+        "first minute; real recordings have hundreds.",
+    )
+    max_bytes_without_audio: int = Field(
+        default=8 * 2**20,
+        ge=2**16,
+        description="Bytes that may come one after the other without any audio in them.",
+    )
+
+
 class SchedulerSettings(Settings):
     """How decodes are run."""
 
@@ -264,6 +301,7 @@ class ServerConfig(Settings):
     policy: PolicySettings = PolicySettings()
     segment: SegmentSettings = SegmentSettings()
     limits: LimitSettings = LimitSettings()
+    media: MediaSettings = MediaSettings()
     scheduler: SchedulerSettings = SchedulerSettings()
 
     @field_validator("language", mode="before")

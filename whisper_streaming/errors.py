@@ -15,7 +15,8 @@ WhisperStreamingError            .public_reason  .close_code  .retryable
 │   ├── ModelLoadError           startup only                         exit status 1
 │   ├── DecodeError              one request, after one retry
 │   ├── DecodeTimeout            the backend hangs
-│   └── DetectorError            speech cannot be found in the audio
+│   ├── DetectorError            speech cannot be found in the audio
+│   └── AudioDecoderError        the process that decodes containers ended or hangs
 ├── ListenError                  the server's address cannot be had   exit status 1
 ├── SessionStateError            a call in the wrong state: our bug   1011
 ├── MediaError                   a recording that cannot be opened or decoded
@@ -161,6 +162,19 @@ class DetectorError(BackendError):
     @property
     def public_reason(self) -> str:
         return "the voice activity detector failed"
+
+
+class AudioDecoderError(BackendError):
+    """The process that decodes a session's container ended, hangs, or cannot be started.
+
+    Another session's audio may be the cause, so a client may try again.
+    """
+
+    retryable = True
+
+    @property
+    def public_reason(self) -> str:
+        return "the decoder of the audio failed; connect again"
 
 
 class ListenError(WhisperStreamingError):

@@ -11,7 +11,7 @@ import pytest
 from tests.server.memory_socket import DirectDecoder, MemorySocket
 from tests.server.virtual_time import run_virtual
 from whisper_streaming.backends.scripted import ScriptedBackend, spoken
-from whisper_streaming.config import LimitSettings
+from whisper_streaming.config import LimitSettings, MediaSettings
 from whisper_streaming.core.audio import FloatArray
 from whisper_streaming.core.hypothesis import DecodeOptions
 from whisper_streaming.core.session import Session, SessionConfig
@@ -30,6 +30,7 @@ from whisper_streaming.server.live_session import (
     Outcome,
     Timing,
 )
+from whisper_streaming.server.media_pool import MediaPool
 from whisper_streaming.server.vad_thread import VadThread
 from whisper_streaming.vad import Vad, VadStream, create_vad
 from whisper_streaming.vad.energy import EnergyStream
@@ -61,6 +62,7 @@ class Bench:
             codec,
             Session(SessionConfig(options=DecodeOptions(language="en"))),
             VadThread(vad or create_vad("energy")).open_stream(),
+            MediaPool(MediaSettings()).open_stream(),
             self.decoder,
             limits=limits or LimitSettings(),
             timing=Timing(deadline=deadline, idle_flush_s=2.0),

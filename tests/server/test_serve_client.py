@@ -10,9 +10,10 @@ import pytest
 from tests.server.memory_socket import DirectDecoder, MemorySocket
 from tests.server.virtual_time import run_virtual
 from whisper_streaming.backends.scripted import ScriptedBackend, spoken
-from whisper_streaming.config import LimitSettings, ServerConfig
+from whisper_streaming.config import LimitSettings, MediaSettings, ServerConfig
 from whisper_streaming.core.audio import FloatArray
 from whisper_streaming.server import ClientManager, ServeClient
+from whisper_streaming.server.media_pool import MediaPool
 from whisper_streaming.server.serve_client import Service
 from whisper_streaming.server.vad_thread import VadThread
 from whisper_streaming.vad import Vad, VadStream, create_vad
@@ -43,6 +44,7 @@ class Bench:
             decoder=self.decoder,
             manager=self.manager,
             speech_vad=VadThread(vad or create_vad("energy")),
+            media=MediaPool(MediaSettings()),
         )
         self.client = ServeClient(self.socket, WhisperLiveServerCodec(), service, label="/ peer")
 

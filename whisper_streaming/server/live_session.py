@@ -17,6 +17,7 @@ from whisper_streaming.core.hypothesis import DecodeRequest
 from whisper_streaming.core.session import Session
 from whisper_streaming.engine.base import Decoder
 from whisper_streaming.errors import (
+    AudioDecoderError,
     BackendError,
     CapacityError,
     DecodeError,
@@ -29,10 +30,11 @@ from whisper_streaming.errors import (
     SlowConsumer,
     WhisperStreamingError,
 )
+from whisper_streaming.server.media_pool import MediaStream
 from whisper_streaming.server.outbox import Outbox
 from whisper_streaming.server.session_stats import SessionStats
 from whisper_streaming.server.vad_thread import SharedVadStream
-from whisper_streaming.wire.base import Audio, Command, EndOfAudio, ServerCodec
+from whisper_streaming.wire.base import Audio, Command, EncodedAudio, EndOfAudio, ServerCodec
 
 MESSAGES_PER_TURN: Final = 8
 """Messages of a flood that are taken before the other sessions get a turn; about 1 ms of work."""
@@ -95,6 +97,7 @@ class LiveSession:
         codec: ServerCodec,
         session: Session,
         vad: SharedVadStream,
+        media: MediaStream,
         decoder: Decoder,
         *,
         limits: LimitSettings,
@@ -106,6 +109,7 @@ class LiveSession:
         self._session = session
         self._job = _Job(session)
         self._vad = vad
+        self._media = media
         self._decoder = decoder
         self._limits = limits
         self._timing = timing
@@ -147,6 +151,8 @@ class LiveSession:
             error = group.exceptions[0]
             assert isinstance(error, SlowConsumer)
             outcome = Outcome(Ending.FAILED, error)
+        finally:
+            self._media.close()
         return outcome or self._end.outcome or Outcome(Ending.COMPLETE)
 
     # -- read
@@ -159,7 +165,7 @@ class LiveSession:
         except TimeoutError:
             self._log.debug("= the time of the session is over")
             self.end_input(Ending.OVERTIME)
-        except (ProtocolError, CapacityError, DetectorError) as error:
+        except (ProtocolError, CapacityError, DetectorError, AudioDecoderError) as error:
             self._log.warning("input ended: %s", error)
             self.end_input(Ending.FAILED, error)
         # A closed connection must be noticed, and a peer that cannot send cannot close.
@@ -201,8 +207,19 @@ class LiveSession:
         match command:
             case Audio(samples=samples):
                 await self._take_audio(samples)
+            case EncodedAudio(data=data):
+                await self._take_pieces(self._media.decode(data))
             case EndOfAudio():
+                await self._take_pieces(self._media.finish())
                 self.end_input(Ending.COMPLETE)
+
+    async def _take_pieces(self, pieces: AsyncIterator[FloatArray]) -> None:
+        """Take decoded audio; a small message may hold hours, so look for room at each piece."""
+        async for samples in pieces:
+            await self._take_audio(samples)
+            await self._wait_for_room()
+            if self._end.outcome is not None:
+                return
 
     async def _take_audio(self, samples: FloatArray) -> None:
         speech_probs = await self._vad.judge(samples)

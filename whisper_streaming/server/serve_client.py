@@ -31,6 +31,7 @@ from whisper_streaming.server.live_session import (
     send,
 )
 from whisper_streaming.server.measured import Measured
+from whisper_streaming.server.media_pool import MediaPool
 from whisper_streaming.server.session_setup import SessionSetup, set_up_session
 from whisper_streaming.server.vad_thread import VadThread
 from whisper_streaming.wire.base import NORMAL_CLOSURE, Configure, ServerCodec, Welcome
@@ -56,6 +57,7 @@ class Service:
     decoder: Decoder
     manager: ClientManager
     speech_vad: VadThread
+    media: MediaPool
     measured: Measured | None = None
 
 
@@ -154,6 +156,7 @@ class ServeClient:
             self._codec,
             session,
             service.speech_vad.open_stream(),
+            service.media.open_stream(),
             service.decoder,
             limits=service.config.limits,
             timing=Timing(

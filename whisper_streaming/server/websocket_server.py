@@ -25,6 +25,7 @@ from whisper_streaming.server.http import Routes
 from whisper_streaming.server.listen import bind_sockets, listen_error
 from whisper_streaming.server.loop_watch import LoopWatch
 from whisper_streaming.server.measured import Measured, measure
+from whisper_streaming.server.media_pool import MediaPool
 from whisper_streaming.server.serve_client import ServeClient, Service
 from whisper_streaming.server.session_setup import check_defaults
 from whisper_streaming.server.vad_thread import VadThread
@@ -245,6 +246,7 @@ class WhisperStreamingServer:
                 lower_priority_of_new_threads(loaded.earlier_threads)
             service = await asyncio.to_thread(self._create_service, loaded.backend.info, scheduler)
             stack.callback(service.speech_vad.close)
+            stack.push_async_callback(service.media.close)
             watch = LoopWatch()
             watch.open()
             stack.callback(watch.close)
@@ -316,6 +318,7 @@ class WhisperStreamingServer:
             manager=self.client_manager,
             measured=self.measured,
             speech_vad=VadThread(create_vad(self.config.vad.detector)),
+            media=MediaPool(self.config.media),
         )
 
     def _scheduler_config(self) -> SchedulerConfig:
@@ -328,6 +331,7 @@ class WhisperStreamingServer:
         self.client_manager.add_section("is_healthy", lambda: self.is_healthy)
         self.client_manager.add_section("scheduler", lambda: asdict(scheduler.stats()))
         self.client_manager.add_section("vad", lambda: asdict(speech_vad.stats()))
+        self.client_manager.add_section("media", lambda: asdict(service.media.stats()))
         self.client_manager.add_section("event_loop", lambda: asdict(watch.stats()))
 
     def _expect_running(self) -> "_Running":

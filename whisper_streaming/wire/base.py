@@ -69,11 +69,18 @@ class Audio:
 
 
 @dataclass(frozen=True, slots=True)
+class EncodedAudio:
+    """The next bytes of a stream in a container such as WebM; cut anywhere, never empty."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class EndOfAudio:
     """No audio will follow; may come more than once."""
 
 
-Command = Configure | Audio | EndOfAudio
+Command = Configure | Audio | EncodedAudio | EndOfAudio
 
 
 @dataclass(frozen=True, slots=True)
