@@ -497,8 +497,8 @@ def test_words_have_string_times_by_default() -> None:
 @pytest.mark.parametrize(
     ("limit", "expected"),
     [
-        pytest.param(1, [[" line 0"], [" line 1"], [" line 2"]], id="one"),
-        pytest.param(2, [[" line 0", " line 1"], [" line 1", " line 2"]], id="two"),
+        pytest.param(1, [[" line 0", " line 1+"], [" line 1", " line 2+"], [" line 2"]], id="one"),
+        pytest.param(2, [[" line 0", " line 1", " line 2+"], [" line 1", " line 2"]], id="two"),
         pytest.param(3, [[" line 0", " line 1", " line 2"]], id="as many as there are"),
         pytest.param(0, [[" line 0", " line 1", " line 2"]], id="all"),
     ],

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests.event_histories import CJK, SPACED, UNHURRIED, History, histories
 from tests.wire.stock_client import StockClient
 from tests.word_output import WordWatch
-from whisper_streaming.core.events import WordsCommitted
-from whisper_streaming.core.hypothesis import join_words
+from whisper_streaming.core.events import SpeechStarted, UtteranceEnded, WordsCommitted
+from whisper_streaming.core.hypothesis import Word, join_words
 from whisper_streaming.core.transcript import Segment, Transcript
 from whisper_streaming.wire.base import Welcome
 from whisper_streaming.wire.whisper_live import WhisperLiveServerCodec
@@ -171,3 +171,21 @@ def test_words_keep_their_promises_in_every_message(
     said = [e.words for b in history.batches for e in b if isinstance(e, WordsCommitted)]
     text = "".join(join_words(words) for words in said)
     assert "".join(word.word.strip() for word in watch.committed) == text.replace(" ", "")
+
+
+def test_a_list_of_one_never_takes_committed_words_back() -> None:
+    """They are shown as open ones; then two segments complete at once, and only one is listed."""
+    texts = [" one", " two", " three", " four,", " five", " six", " seven"]
+    spoken = tuple(Word(text, 0.9 * n, 0.9 * (n + 1)) for n, text in enumerate(texts))
+    shown = (SpeechStarted(1, 0.0), WordsCommitted(1, spoken[:6]))
+    rest = (WordsCommitted(1, spoken[6:]), UtteranceEnded(1, 6.3))
+    history = History((*shown, *rest), (shown, rest))
+    first, second = messages_of(history, send_last_n_segments=1, word_timestamps=True)
+    watch = WordWatch()
+
+    for message in (*first, *second):
+        watch.receive(message)
+
+    assert len(segments_of(history)) == 2
+    assert len(second) > 1
+    assert len(watch.committed) == 7

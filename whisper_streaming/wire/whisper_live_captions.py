@@ -67,7 +67,9 @@ class CaptionWriter:
         messages: list[str] = []
         for segment in completed:
             if self._unsent == self._listed.maxlen:
-                messages.append(self._message(self._listed, None))
+                # With what follows as open: its words may have been shown as final before.
+                follower = self._caption(replace(segment, completed=False))
+                messages.append(self._message(self._listed, follower))
             if segment is completed[-1] and open_segment is None:
                 messages += self._announced(segment)
             self._listed.append(self._caption(segment))
