@@ -73,8 +73,8 @@ class DecoderProcess:
 
 def main() -> None:
     """Serve. The first argument is the memory limit in MB, the second the limits as JSON."""
-    # Ctrl-C and a service manager's stop reach all processes of the server at once, but sessions
-    # still get their last words. The end of the input, or a kill, ends this process.
+    # A service manager's stop reaches all processes of the server at once, but sessions still get
+    # their last words. The end of the input, or a kill, ends this process.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     limit_process(int(sys.argv[1]) * 2**20)

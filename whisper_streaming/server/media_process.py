@@ -96,7 +96,11 @@ class DecoderProcess(asyncio.SubprocessProtocol):
                 return
             try:
                 await asyncio.get_running_loop().subprocess_exec(
-                    lambda: self, *command, stderr=None, env=environment
+                    lambda: self,
+                    *command,
+                    stderr=None,
+                    env=environment,
+                    start_new_session=True,  # out of reach of a terminal's Ctrl-C
                 )
             except BaseException:  # cancelled, too: asyncio ends the process then
                 self._end()
