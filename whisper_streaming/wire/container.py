@@ -56,8 +56,8 @@ def _recognise_ogg(data: bytes) -> bool | None:
 
 
 def _recognise_mp4(data: bytes) -> bool | None:
-    # The size of the first box comes before its name; it is far below 16 MB.
-    return _all((_has(data, 0, b"\0"), _has(data, 4, b"ftyp")))
+    # The size of the first box comes before its name; it is a list of a few names itself.
+    return _all((_has(data, 0, b"\0\0\0"), _has(data, 4, b"ftyp")))
 
 
 def _recognise_wav(data: bytes) -> bool | None:

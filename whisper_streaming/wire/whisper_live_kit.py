@@ -14,7 +14,8 @@ from whisper_streaming.errors import (
     Unauthorized,
     WhisperStreamingError,
 )
-from whisper_streaming.wire.base import Audio, Command, Configure, EndOfAudio, Welcome
+from whisper_streaming.wire.any_audio import AnyAudioReader
+from whisper_streaming.wire.base import Command, Configure, EndOfAudio, Welcome
 from whisper_streaming.wire.diff_tracker import DiffTracker
 from whisper_streaming.wire.input_notices import INPUT_NOTICES, describe_gap
 from whisper_streaming.wire.pcm import PcmReader
@@ -60,7 +61,7 @@ class WhisperLiveKitCodec:
     ) -> None:
         self._query = parse_query(query)
         self._pcm_input = pcm_input
-        self._pcm = PcmReader("int16")
+        self._audio = AnyAudioReader(PcmReader("int16"))
         self._audio_ended = False
         self._printer = _StatePrinter()
         self._tracker = DiffTracker() if self._query.wants_diffs else None
@@ -92,8 +93,8 @@ class WhisperLiveKitCodec:
             )
         if not message:
             self._audio_ended = True
-            return [EndOfAudio()]
-        return [] if self._audio_ended else self._read_audio(message)
+            return [*self._audio.finish(), EndOfAudio()]
+        return [] if self._audio_ended else self._audio.read(message)
 
     def welcome(self, welcome: Welcome) -> list[str]:
         config = {
@@ -139,10 +140,6 @@ class WhisperLiveKitCodec:
         if self._told is None and isinstance(error, ProtocolError):
             return BAD_PARAMETERS
         return error.close_code
-
-    def _read_audio(self, data: bytes) -> list[Command]:
-        samples = self._pcm.read(data)
-        return [Audio(samples)] if len(samples) else []
 
     def _tell(self, state: FrontData, warnings: Sequence[str] = ()) -> list[str]:
         """The message of a state, if it is not the one before; warnings are told once."""
