@@ -54,6 +54,17 @@ def test_a_profile_overrides_what_it_names(tmp_path: Path) -> None:
     assert profile.bucket_s(1.0, is_last=True) == 10
 
 
+def test_translations_may_have_windows_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "streaming.json"
+    path.write_text('{"window": {"trim_window_s": 3}, "translation_window": {"trim_window_s": 8}}')
+
+    profile = load_profile(tmp_path)
+
+    assert profile.window_rules("transcribe") == WindowRules(trim_window_s=3)
+    assert profile.window_rules("translate") == WindowRules(trim_window_s=8)
+    assert StreamingProfile().window_rules("translate") == WindowRules()
+
+
 @pytest.mark.parametrize(
     "profile",
     [
@@ -83,6 +94,9 @@ def test_a_profile_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         pytest.param('{"window": {"longest": 3}}', id="unknown field of the window"),
         pytest.param('{"window": 3}', id="a number for an object"),
         pytest.param('{"window_buckets_s": 5}', id="a number for a list"),
+        pytest.param(
+            '{"translation_window": {"max_window_s": 31}}', id="translations too long for a bucket"
+        ),
         pytest.param('{"window_buckets_s": []}', id="no bucket"),
         pytest.param('{"prompt_lengths": [16, 0]}', id="prompt lengths that do not ascend"),
         pytest.param('{"window": {"max_window_s": 31}}', id="a window longer than all buckets"),

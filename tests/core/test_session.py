@@ -317,7 +317,7 @@ def test_an_utterance_that_waits_for_its_last_decode_is_joined_by_the_next() -> 
     ("pause_s", "window"),
     [
         pytest.param(3.2, WindowRules(), id="a long pause"),
-        pytest.param(0.64, WindowRules(trim_window_s=1.5), id="a short window"),
+        pytest.param(0.64, WindowRules(max_window_s=3.0), id="a short window"),
     ],
 )
 def test_utterances_are_not_joined_beyond(pause_s: float, window: WindowRules) -> None:

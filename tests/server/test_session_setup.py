@@ -1,6 +1,6 @@
 """Wishes of a client, merged with the settings of the server."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -201,3 +201,15 @@ def test_a_long_list_of_languages_is_cut() -> None:
 
     with pytest.raises(ConfigurationError, match=r"l0, .*, l11 and 88 more$"):
         check_defaults(ServerConfig(), backend)
+
+
+def test_the_windows_are_those_of_the_task() -> None:
+    profile = StreamingProfile(translation_window=WindowRules(trim_window_s=8.0))
+    model = ModelInfo("demo", ("en", "de"), True, profile)
+    backend = BackendInfo("faster_whisper", (model,), workers=1, max_batch=8)
+
+    def window(task: Literal["transcribe", "translate"]) -> WindowRules:
+        return set_up_session(Configure("a", task=task), ServerConfig(), backend).session.window
+
+    assert window("transcribe") == WindowRules()
+    assert window("translate") == WindowRules(trim_window_s=8.0)

@@ -22,6 +22,8 @@ class StreamingProfile:
         final_bucket_s: The last window of an utterance is padded to this length at least: its
             words stay, and stock Whisper weights hear best in what they were trained on.
         window: How sessions cut their windows for this model.
+        translation_window: The same for sessions that translate: other words stand at other
+            places there, and a model needs more of a sentence. None: as ``window``.
         policy: Which commit policy sessions of this model get.
         commit: The numbers of that policy.
         prompt_lengths: Token counts that the context before the window is cut to, ascending;
@@ -33,6 +35,7 @@ class StreamingProfile:
     bucket_pad_s: float = 1.0
     final_bucket_s: float = 30.0
     window: WindowRules = field(default_factory=WindowRules)
+    translation_window: WindowRules | None = None
     policy: PolicyKind = "edge_commit"
     commit: EdgeCommit = field(default_factory=EdgeCommit)
     prompt_lengths: tuple[int, ...] = (0, 16, 32, 64)
@@ -50,6 +53,12 @@ class StreamingProfile:
             needed = max(needed, self.final_bucket_s)
         fitting = (bucket for bucket in self.window_buckets_s if bucket >= needed)
         return next(fitting, self.window_buckets_s[-1])
+
+    def window_rules(self, task: str) -> WindowRules:
+        """How a session with this task cuts its windows."""
+        if task == "translate" and self.translation_window is not None:
+            return self.translation_window
+        return self.window
 
     @property
     def pads_last_windows(self) -> bool:

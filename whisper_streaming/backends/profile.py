@@ -25,12 +25,14 @@ def load_profile(folder: Path) -> StreamingProfile:
         return StreamingProfile()
     try:
         fields = json.loads(path.read_text("utf-8"))
-        window = WindowRules(**fields.pop("window", {}))
+        for name in ("window", "translation_window"):
+            if fields.get(name) is not None:
+                fields[name] = WindowRules(**fields[name])
         commit = EdgeCommit(**fields.pop("commit", {}))
         for name in ("window_buckets_s", "prompt_lengths"):
             if name in fields:
                 fields[name] = tuple(fields[name])
-        return _checked(StreamingProfile(window=window, commit=commit, **fields))
+        return _checked(StreamingProfile(commit=commit, **fields))
     except (ValueError, TypeError, AttributeError) as exc:
         raise ModelLoadError(f"{path} is not a streaming profile: {exc}") from exc
 
@@ -49,19 +51,26 @@ def write_profile(profile: StreamingProfile, path: Path) -> None:
 
 
 def _checked(profile: StreamingProfile) -> StreamingProfile:
-    buckets, window = profile.window_buckets_s, profile.window
+    buckets = profile.window_buckets_s
     for lengths in (buckets, profile.prompt_lengths):
         if not lengths or list(lengths) != sorted(lengths):
             raise ValueError(f"{list(lengths)} is not ascending")
-    # What does not fit into the longest bucket would be cut off without a word.
-    if not 0 < window.max_window_s <= buckets[-1]:
-        raise ValueError(f"a window of {window.max_window_s} s does not fit into {buckets[-1]} s")
-    if window.keep_words < 1:
-        raise ValueError("a trimmed window keeps one word at least")
+    for task in ("transcribe", "translate"):
+        _check_window(profile.window_rules(task), buckets[-1])
     if not profile.final_bucket_s >= 0:
         raise ValueError(f"no last window is {profile.final_bucket_s} s long")
     _check_policy(profile.policy, profile.commit)
     return profile
+
+
+def _check_window(window: WindowRules, longest_bucket_s: float) -> None:
+    # What does not fit into the longest bucket would be cut off without a word.
+    if not 0 < window.max_window_s <= longest_bucket_s:
+        raise ValueError(
+            f"a window of {window.max_window_s} s does not fit into {longest_bucket_s} s"
+        )
+    if window.keep_words < 1:
+        raise ValueError("a trimmed window keeps one word at least")
 
 
 def _check_policy(kind: str, numbers: EdgeCommit) -> None:

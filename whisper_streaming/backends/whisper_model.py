@@ -12,6 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -51,6 +52,7 @@ _ENCODED_FRAMES: Final = 4000
 # Far more than the longest context has tokens. A client may send ten times as much, and the event
 # loop waits while it is cut into tokens: 9 ms for each request then.
 _CONTEXT_CHARACTERS: Final = 1000
+_REMEMBERED_TEXTS: Final = 1024
 _NO_SPACES: Final = frozenset({"zh", "ja", "th", "lo", "my", "yue"})  # as in the tokenizer
 
 
@@ -94,6 +96,8 @@ class WhisperModel:
         self._model = _load(folder, device)
         self._tokens = _load_tokenizer(folder)
         self._features = FeatureExtractor(feature_size=self._model.n_mels)
+        # A waiting window is asked for its batch key again and again, and its context stays.
+        self._text_tokens = lru_cache(_REMEMBERED_TEXTS)(self._encode_text)
         self._tokenizers: dict[tuple[str, str], Tokenizer] = {}
         self._tokenizers_lock = threading.Lock()
         self._can_align = True
@@ -250,8 +254,8 @@ class WhisperModel:
 
     def _context(self, request: DecodeRequest) -> list[int]:
         """Context tokens, cut to one of the few lengths that let windows share a batch."""
-        hotwords = self._encode_text(request.options.hotwords[:_CONTEXT_CHARACTERS])
-        recent = self._encode_text(request.prompt[-_CONTEXT_CHARACTERS:])
+        hotwords = self._text_tokens(request.options.hotwords[:_CONTEXT_CHARACTERS])
+        recent = self._text_tokens(request.prompt[-_CONTEXT_CHARACTERS:])
         lengths = self.info.profile.prompt_lengths
         hotwords = hotwords[: lengths[-1] // 2] if recent else hotwords[: lengths[-1]]
         available = len(hotwords) + len(recent)
@@ -259,12 +263,11 @@ class WhisperModel:
         kept = max(0, length - len(hotwords))
         return [*hotwords[:length], *(recent[-kept:] if kept else [])]
 
-    def _encode_text(self, text: str) -> list[int]:
+    def _encode_text(self, text: str) -> tuple[int, ...]:
         text = text.strip()
         if not text:
-            return []
-        tokens: list[int] = self._tokens.encode(" " + text, add_special_tokens=False).ids
-        return tokens
+            return ()
+        return tuple(self._tokens.encode(" " + text, add_special_tokens=False).ids)
 
     def _tokens_of(self, text: str, tokens: tuple[int, ...]) -> Sequence[int]:
         """Token ids of a committed word; a word of another decoder has none."""

@@ -312,7 +312,8 @@ class Session:
         A decoder that is slow or has much to do hears both in one window. Otherwise somebody who
         speaks single words could get ahead of it without end.
         """
-        room = utterance.window_start + samples_of(self._config.window.trim_window_s)
+        # Half of the longest window: the other half is for what is said next.
+        room = utterance.window_start + samples_of(self._config.window.max_window_s / 2)
         if not self._finder.join_next(end + samples_of(_LONGEST_JOINED_PAUSE_S), room):
             return False
         utterance.go_on()

@@ -51,7 +51,7 @@ def set_up_session(wishes: Configure, config: ServerConfig, backend: BackendInfo
     )
     session = SessionConfig(
         options=options,
-        window=model.profile.window,
+        window=model.profile.window_rules(options.task),
         policy=_choose_policy(config.policy, model.profile),
         endpoint=_endpoint_rules(wishes.vad, config),
         min_chunk_s=config.policy.min_chunk_s,
