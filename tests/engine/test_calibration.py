@@ -21,7 +21,7 @@ PROFILE = StreamingProfile(
     final_bucket_s=5.0,
     bucket_pad_s=0.0,
     prompt_lengths=(0, 16),
-    window=WindowRules(max_window_s=10.0, trim_window_s=8.0, keep_words=2),
+    window=WindowRules(max_window_s=10.0, trim_window_s=7.0, keep_words=2),
 )
 
 

@@ -99,7 +99,7 @@ def test_the_measurement_compares_three_policies_and_writes_a_profile(tmp_path: 
     ]
     assert all(row["lost_tail"] == 0 and row["cpu_s_per_audio_s"] > 0 for row in rows)
     assert all(row["wer"] < 0.2 for row in rows)
-    assert load_profile(tmp_path).window_buckets_s == (5, 7, 10, 15, 20, 30)
+    assert load_profile(tmp_path).window_buckets_s == (3, 5, 7, 10, 15, 20, 30)
     assert load_profile(tmp_path).word_time_offset_s == pytest.approx(0.1, abs=0.1)
 
 

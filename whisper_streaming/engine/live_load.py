@@ -35,11 +35,12 @@ class LiveWindow:
 def live_windows(profile: StreamingProfile) -> tuple[LiveWindow, ...]:
     """The windows of a session in which somebody speaks without end, the most frequent first.
 
-    A window grows with the speech until it is trimmed, and grows again: all its lengths up to
-    the trimming are equally frequent. Where last windows are padded further they count extra.
+    A window grows with the speech until the first update after it is to be trimmed, and grows
+    again: all its lengths up to then are equally frequent. Where last windows are padded further
+    they count extra.
     """
-    longest = math.ceil(profile.window.trim_window_s)
-    lengths = [min(float(second), profile.window.trim_window_s) for second in range(1, longest + 1)]
+    longest_s = profile.window.trim_window_s + UPDATE_INTERVAL_S
+    lengths = [min(float(second), longest_s) for second in range(1, math.ceil(longest_s) + 1)]
     counts = Counter(profile.bucket_s(length) for length in lengths)
     by_bucket = {profile.bucket_s(length): length for length in lengths}
     last_share = _LAST_SHARE if profile.pads_last_windows else 0.0
