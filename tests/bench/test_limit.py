@@ -17,7 +17,7 @@ PROFILE = StreamingProfile(
     window_buckets_s=(3.0, 5.0),
     bucket_pad_s=0.0,
     final_bucket_s=0.0,
-    window=WindowRules(max_window_s=5.0, trim_window_s=4.0),
+    window=WindowRules(max_window_s=5.0, trim_window_s=3.0),
 )
 ONE, TWO = Layout(1, 2), Layout(2, 1)
 
