@@ -264,7 +264,7 @@ async def test_http_answers_health_status_and_a_hint() -> None:
         await peer.send_audio(spoken(["secret"]))
         health = await asyncio.to_thread(get, server, "/healthz")
         status, body = await asyncio.to_thread(get, server, "/status")
-        hint = await asyncio.to_thread(get, server, "/")
+        hint = await asyncio.to_thread(get, server, "/somewhere")
 
     assert health == (200, "ok\n")
     assert status == 200

@@ -265,6 +265,7 @@ def test_the_wheel_holds_package_model_and_licence_and_nothing_else(wheel: Path)
     assert wheel.name == f"whisper_streaming-{__version__}-py3-none-any.whl"
     assert shipped == sources
     assert "whisper_streaming/models/demo/model.bin" in shipped
+    assert "whisper_streaming/web/index.html" in shipped
     assert {f.partition("/")[0] for f in files - shipped} == {
         f"whisper_streaming-{__version__}.dist-info"
     }

@@ -284,6 +284,11 @@ class ServerConfig(Settings):
 
     host: str = Field(default="localhost", description="Address to listen on.")
     port: int = Field(default=9090, ge=0, le=65535, description="Port; 0 picks a free one.")
+    pages: bool = Field(
+        default=True,
+        description="Serve the captions page at `/` and the operator's page at `/status` to "
+        "browsers. Off: `/` is no page, and `/status` is JSON for browsers, too.",
+    )
     language: str | None = Field(
         default="en",
         description="Language of sessions that name none; `auto` detects it per session.",

@@ -1,6 +1,7 @@
 """Routes, without a network."""
 
 import json
+from collections.abc import Mapping
 
 import pytest
 from websockets.datastructures import Headers
@@ -8,18 +9,40 @@ from websockets.http11 import Request, Response
 
 from whisper_streaming.config import SegmentSettings
 from whisper_streaming.server.http import Routes
+from whisper_streaming.server.pages import WebFile
 from whisper_streaming.wire.text_stream import TextStreamCodec
 from whisper_streaming.wire.whisper_live import WhisperLiveServerCodec
 from whisper_streaming.wire.whisper_live_kit import WhisperLiveKitCodec
 
+PAGES = {
+    path: WebFile("text/html; charset=utf-8", f"page {path}".encode(), '"1"')
+    for path in ("/", "/status", "/web/style.css")
+}
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
 
-def routes(*, healthy: bool = True) -> Routes:
-    return Routes(SegmentSettings(), lambda: healthy, lambda: {"current_clients": 3})
+
+def routes(*, healthy: bool = True, pages: Mapping[str, WebFile] = PAGES) -> Routes:
+    return Routes(
+        SegmentSettings(), lambda: healthy, lambda: {"current_clients": 3}, {"model": "demo"}, pages
+    )
 
 
 def ask(path: str, *, upgrade: bool = False, healthy: bool = True) -> Response | None:
     headers = Headers({"Upgrade": "WebSocket"} if upgrade else {})
     return routes(healthy=healthy).respond(Request(path, headers))
+
+
+def answer(
+    path: str,
+    *,
+    method: str = "GET",
+    accept: str | None = None,
+    pages: Mapping[str, WebFile] = PAGES,
+) -> Response:
+    headers = Headers({} if accept is None else {"Accept": accept})
+    response = routes(pages=pages).respond(Request(path, headers, method))
+    assert response is not None
+    return response
 
 
 @pytest.mark.parametrize(("healthy", "status"), [(True, 200), (False, 503)])
@@ -38,8 +61,85 @@ def test_the_status_is_json() -> None:
     assert json.loads(response.body) == {"current_clients": 3}
 
 
-@pytest.mark.parametrize("path", ["/", "//["])
-def test_a_browser_is_told_what_this_is(path: str) -> None:
+@pytest.mark.parametrize(
+    ("accept", "is_page"),
+    [
+        pytest.param(None, False, id="none"),
+        pytest.param("*/*", False, id="curl"),
+        pytest.param("application/json", False, id="program"),
+        pytest.param("text/*", False, id="any text"),
+        pytest.param("text/html;q=0", False, id="not wanted"),
+        pytest.param("text/html;q=x", False, id="no number"),
+        pytest.param("application/json, text/html;q=0.9", False, id="JSON before HTML"),
+        pytest.param("TEXT/HTML; Q=0.5", True, id="upper case"),
+        pytest.param(BROWSER, True, id="browser"),
+    ],
+)
+def test_the_status_is_a_page_for_those_who_ask_for_html(accept: str | None, is_page: bool) -> None:
+    response = answer("/status", accept=accept)
+
+    assert (response.body == b"page /status") is is_page
+    assert (response.headers["Content-Type"] == "application/json") is not is_page
+    assert response.headers["Vary"] == "Accept"
+
+
+def test_the_info_is_json() -> None:
+    response = answer("/info")
+
+    assert response.headers["Content-Type"] == "application/json"
+    assert json.loads(response.body) == {"model": "demo"}
+
+
+@pytest.mark.parametrize("path", ["/", "/?language=de", "/web/style.css"])
+def test_pages_and_their_files_are_served(path: str) -> None:
+    response = answer(path)
+
+    assert response.status_code == 200
+    assert response.body == f"page {path.partition('?')[0]}".encode()
+
+
+@pytest.mark.parametrize(
+    "path", ["/web/", "/web/secret.py", "/web/../pages.py", "/web/%2e%2e/pages.py", "/web//etc"]
+)
+def test_what_is_not_in_the_table_is_not_found(path: str) -> None:
+    assert answer(path).status_code == 404
+
+
+def test_without_pages_a_browser_gets_a_hint_and_the_status_as_json() -> None:
+    assert answer("/", accept=BROWSER, pages={}).status_code == 426
+    assert answer("/web/style.css", accept=BROWSER, pages={}).status_code == 426
+    status = answer("/status", accept=BROWSER, pages={})
+    assert json.loads(status.body) == {"current_clients": 3}
+
+
+@pytest.mark.parametrize("path", ["/", "/status", "/info", "/healthz", "/elsewhere"])
+def test_head_gives_the_headers_without_the_body(path: str) -> None:
+    full, head = answer(path), answer(path, method="HEAD")
+
+    assert head.status_code == full.status_code
+    assert list(head.headers.raw_items()) == list(full.headers.raw_items())
+    assert int(head.headers["Content-Length"]) == len(full.body) > 0
+    assert head.body == b""
+
+
+@pytest.mark.parametrize("path", ["/", "/status", "/elsewhere"])
+def test_other_methods_are_refused(path: str) -> None:
+    response = answer(path, method="DELETE")
+
+    assert response.status_code == 405
+    assert response.headers["Allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/status", "/info", "/elsewhere"])
+def test_no_browser_guesses_or_keeps_what_is_not_a_page(path: str) -> None:
+    headers = answer(path).headers
+
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("path", ["/elsewhere", "//["])
+def test_other_paths_tell_what_this_is(path: str) -> None:
     response = ask(path)
 
     assert response is not None
@@ -50,7 +150,16 @@ def test_a_browser_is_told_what_this_is(path: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/healthz", "/any/path?token=x", "/stream?format=s16", "/asr?target_language=-", "//[x"],
+    [
+        "/",
+        "/healthz",
+        "/status",
+        "/web/style.css",
+        "/any/path?token=x",
+        "/stream?format=s16",
+        "/asr?target_language=-",
+        "//[x",
+    ],
 )
 def test_websockets_are_let_through(path: str) -> None:
     assert ask(path, upgrade=True) is None

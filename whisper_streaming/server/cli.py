@@ -100,6 +100,7 @@ _SETTING_NAMES: Final = frozenset(
     {
         "host",
         "port",
+        "pages",
         "language",
         "task",
         "log_level",
@@ -121,6 +122,12 @@ _SETTING_NAMES: Final = frozenset(
 def _add_network_flags(group: "argparse._ArgumentGroup") -> None:
     group.add_argument("-H", "--host", help="address to listen on (default: localhost)")
     group.add_argument("-p", "--port", help="port; 0 picks a free one (default: 9090)")
+    group.add_argument(
+        "--no-pages",
+        dest="pages",
+        action="store_false",
+        help="no captions page at / and no operator's page at /status for browsers",
+    )
     group.add_argument(
         "--max-clients",
         dest="limits.max_clients",

@@ -22,10 +22,12 @@ from whisper_streaming.engine.scheduler import Scheduler, SchedulerConfig
 from whisper_streaming.errors import SessionStateError
 from whisper_streaming.server.client_manager import ClientManager
 from whisper_streaming.server.http import Routes
+from whisper_streaming.server.info import public_info
 from whisper_streaming.server.listen import bind_sockets, listen_error
 from whisper_streaming.server.loop_watch import LoopWatch
 from whisper_streaming.server.measured import Measured, measure
 from whisper_streaming.server.media_pool import MediaPool
+from whisper_streaming.server.pages import read_pages
 from whisper_streaming.server.serve_client import ServeClient, Service
 from whisper_streaming.server.session_setup import check_defaults
 from whisper_streaming.server.vad_thread import VadThread
@@ -168,11 +170,7 @@ class WhisperStreamingServer:
 
     # -- connections
 
-    async def _listen(self, listener: socket.socket, service: Service) -> Server:
-        routes = Routes(
-            self.config.segment, lambda: self.is_healthy, self.client_manager.get_status
-        )
-
+    async def _listen(self, listener: socket.socket, routes: Routes, service: Service) -> Server:
         async def accept(connection: ServerConnection) -> None:
             await self._serve_client(connection, routes, service)
 
@@ -193,6 +191,15 @@ class WhisperStreamingServer:
             open_timeout=5.0,
             close_timeout=5.0,
             logger=logging.getLogger("whisper_streaming.websocket"),
+        )
+
+    def _create_routes(self, backend: BackendInfo) -> Routes:
+        return Routes(
+            self.config.segment,
+            lambda: self.is_healthy,
+            self.client_manager.get_status,
+            public_info(self.config, backend),
+            read_pages() if self.config.pages else {},
         )
 
     async def _serve_client(
@@ -252,9 +259,10 @@ class WhisperStreamingServer:
             stack.callback(watch.close)
             self._describe_in_status(service, scheduler, watch)
             running = _Running(loaded.port, loaded.backend, scheduler)
+            routes = self._create_routes(service.backend)
             try:
                 for listener in loaded.sockets:
-                    running.servers.append(await self._listen(listener, service))
+                    running.servers.append(await self._listen(listener, routes, service))
             except OSError as exc:
                 await running.close()
                 raise listen_error(exc, loaded.host, loaded.port) from exc

@@ -1,0 +1,25 @@
+"""What a page or a client may know of the server before it opens a session."""
+
+from typing import Final
+
+from whisper_streaming.backends.base import BackendInfo
+from whisper_streaming.config import ServerConfig
+from whisper_streaming.version import __version__
+
+_EMBEDDED_MODEL: Final = "demo"
+
+
+def public_info(config: ServerConfig, backend: BackendInfo) -> dict[str, object]:
+    """The content of ``/info``, ready for JSON: what a session gets that asks for no model."""
+    model = backend.model(None)
+    return {
+        "version": __version__,
+        "model": model.name,
+        "models": [each.name for each in backend.models],
+        "is_embedded_model": model.name == _EMBEDDED_MODEL,
+        "notice": model.notice,
+        "languages": list(model.languages),
+        "detects_language": model.is_multilingual,
+        "language": config.language,
+        "max_connection_time_s": config.limits.max_connection_time_s,
+    }
