@@ -29,14 +29,15 @@ ALLOWED = {
     "backends": {"core", "config", "errors"},
     "vad": {"core", "config", "errors"},
     "engine": {"backends", "core", "config", "errors"},
+    "live": {"engine", "backends", "vad", "wire", "core", "config", "errors", "media_frames"},
     "server": {
+        "live",
         "engine",
         "wire",
         "core",
         "config",
         "errors",
         "media",
-        "media_frames",
         "vad",
         "backends",
         "version",
@@ -51,8 +52,8 @@ ALLOWED = {
         "version", "server", "client", "transcribe", "model_listing", "demo", "doctor", "bench",
     },
     "bench": {
-        "backends", "vad", "engine", "server", "wire", "core", "config", "errors", "media",
-        "evaluate", "cli_flags", "version",
+        "backends", "vad", "engine", "live", "server", "wire", "core", "config", "errors",
+        "media", "evaluate", "cli_flags", "version",
     },
     "model_listing": {"backends"},
     "demo": {
@@ -88,6 +89,7 @@ LIBRARIES = {
     "media_stream": {"numpy", "av"},
     "engine": {"numpy"},
     "client": {"numpy", "websocket", "websockets", "pydantic", "rich", "pyaudio"},
+    "live": {"numpy", "websockets"},
     "server": {"numpy", "websockets", "pydantic"},
     "vad": {"numpy", "faster_whisper", "threadpoolctl"},
     "backends": {

@@ -26,7 +26,7 @@ from whisper_streaming.core.hypothesis import Word, join_words
 from whisper_streaming.core.session import SessionConfig
 from whisper_streaming.engine.offline import Emission, run_session
 from whisper_streaming.evaluate import normalised_words, word_errors
-from whisper_streaming.server.session_setup import set_up_session
+from whisper_streaming.live.session_setup import set_up_session
 from whisper_streaming.vad import create_vad
 from whisper_streaming.wire.base import Configure
 

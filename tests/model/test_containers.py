@@ -7,7 +7,7 @@ from tests.model.listening import Listener, given
 from tests.model.recordings import load
 from whisper_streaming.config import MediaSettings
 from whisper_streaming.core.audio import SAMPLE_RATE, FloatArray, samples_of
-from whisper_streaming.server.media_pool import MediaPool
+from whisper_streaming.live.media_pool import MediaPool
 
 RECORDING = "en-4-en-us"
 SENTENCES = 4

@@ -19,7 +19,7 @@ from whisper_streaming.core.policy import EdgeCommit, LocalAgreement
 from whisper_streaming.core.session import SessionConfig
 from whisper_streaming.engine.offline import run_session
 from whisper_streaming.evaluate import CaptionLog, spoken_words, word_errors
-from whisper_streaming.server.session_setup import set_up_session
+from whisper_streaming.live.session_setup import set_up_session
 from whisper_streaming.vad import create_vad
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]

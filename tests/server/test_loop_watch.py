@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.server.virtual_time import VirtualTimeLoop, run_virtual
+from tests.live.virtual_time import VirtualTimeLoop, run_virtual
 from whisper_streaming.server.loop_watch import INTERVAL_S, KEPT_SAMPLES, LoopStats, LoopWatch
 
 

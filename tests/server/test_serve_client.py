@@ -7,15 +7,15 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.server.memory_socket import DirectDecoder, MemorySocket
-from tests.server.virtual_time import run_virtual
+from tests.live.memory_socket import DirectDecoder, MemorySocket
+from tests.live.virtual_time import run_virtual
 from whisper_streaming.backends.scripted import ScriptedBackend, spoken
 from whisper_streaming.config import LimitSettings, MediaSettings, ServerConfig
 from whisper_streaming.core.audio import FloatArray
+from whisper_streaming.live.media_pool import MediaPool
+from whisper_streaming.live.vad_thread import VadThread
 from whisper_streaming.server import ClientManager, ServeClient
-from whisper_streaming.server.media_pool import MediaPool
 from whisper_streaming.server.serve_client import Service
-from whisper_streaming.server.vad_thread import VadThread
 from whisper_streaming.vad import Vad, VadStream, create_vad
 from whisper_streaming.wire.whisper_live import WhisperLiveServerCodec
 

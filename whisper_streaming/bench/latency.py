@@ -49,7 +49,7 @@ from whisper_streaming.bench.sessions import (
 from whisper_streaming.bench.simulation import simulate
 from whisper_streaming.config import ServerConfig
 from whisper_streaming.core.transcript import SegmentRules
-from whisper_streaming.server.session_setup import set_up_session
+from whisper_streaming.live.session_setup import set_up_session
 from whisper_streaming.wire.base import Configure
 
 _P50_P95 = "{{{0}_p50_s:.2f}} / {{{0}_p95_s:.2f}} s"

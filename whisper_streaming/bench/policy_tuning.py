@@ -22,7 +22,7 @@ from whisper_streaming.core.session import SessionConfig
 from whisper_streaming.engine.offline import run_session
 from whisper_streaming.errors import BenchmarkError
 from whisper_streaming.evaluate import normalised_words, word_errors
-from whisper_streaming.server.session_setup import set_up_session
+from whisper_streaming.live.session_setup import set_up_session
 from whisper_streaming.wire.base import Configure
 
 ALLOWED_COST: Final = 0.005

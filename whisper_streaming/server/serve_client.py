@@ -20,8 +20,7 @@ from whisper_streaming.errors import (
     SlowConsumer,
     WhisperStreamingError,
 )
-from whisper_streaming.server.client_manager import ClientManager, Place
-from whisper_streaming.server.live_session import (
+from whisper_streaming.live.live_session import (
     Ending,
     LiveSession,
     Outcome,
@@ -30,10 +29,11 @@ from whisper_streaming.server.live_session import (
     check_size,
     send,
 )
+from whisper_streaming.live.media_pool import MediaPool
+from whisper_streaming.live.session_setup import SessionSetup, set_up_session
+from whisper_streaming.live.vad_thread import VadThread
+from whisper_streaming.server.client_manager import ClientManager, Place
 from whisper_streaming.server.measured import Measured
-from whisper_streaming.server.media_pool import MediaPool
-from whisper_streaming.server.session_setup import SessionSetup, set_up_session
-from whisper_streaming.server.vad_thread import VadThread
 from whisper_streaming.wire.base import NORMAL_CLOSURE, Configure, ServerCodec, Welcome
 
 SERVICE_RESTART: Final = 1012

@@ -20,17 +20,17 @@ from whisper_streaming.engine.local import open_local_decoder
 from whisper_streaming.engine.priority import lower_priority_of_new_threads, native_threads
 from whisper_streaming.engine.scheduler import Scheduler, SchedulerConfig
 from whisper_streaming.errors import SessionStateError
+from whisper_streaming.live.media_pool import MediaPool
+from whisper_streaming.live.session_setup import check_defaults
+from whisper_streaming.live.vad_thread import VadThread
 from whisper_streaming.server.client_manager import ClientManager
 from whisper_streaming.server.http import Routes
 from whisper_streaming.server.info import public_info
 from whisper_streaming.server.listen import bind_sockets, listen_error
 from whisper_streaming.server.loop_watch import LoopWatch
 from whisper_streaming.server.measured import Measured, measure
-from whisper_streaming.server.media_pool import MediaPool
 from whisper_streaming.server.pages import read_pages
 from whisper_streaming.server.serve_client import ServeClient, Service
-from whisper_streaming.server.session_setup import check_defaults
-from whisper_streaming.server.vad_thread import VadThread
 from whisper_streaming.vad import create_vad
 
 BackendFactory = Callable[[BackendSettings], Backend]

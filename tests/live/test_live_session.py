@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from tests.server.memory_socket import DirectDecoder, MemorySocket
-from tests.server.virtual_time import run_virtual
+from tests.live.memory_socket import DirectDecoder, MemorySocket
+from tests.live.virtual_time import run_virtual
 from whisper_streaming.backends.scripted import ScriptedBackend, spoken
 from whisper_streaming.config import LimitSettings, MediaSettings
 from whisper_streaming.core.audio import FloatArray
@@ -23,15 +23,15 @@ from whisper_streaming.errors import (
     SessionOverrun,
     SlowConsumer,
 )
-from whisper_streaming.server.live_session import (
+from whisper_streaming.live.live_session import (
     MESSAGES_PER_TURN,
     Ending,
     LiveSession,
     Outcome,
     Timing,
 )
-from whisper_streaming.server.media_pool import MediaPool
-from whisper_streaming.server.vad_thread import VadThread
+from whisper_streaming.live.media_pool import MediaPool
+from whisper_streaming.live.vad_thread import VadThread
 from whisper_streaming.vad import Vad, VadStream, create_vad
 from whisper_streaming.vad.energy import EnergyStream
 from whisper_streaming.wire.whisper_live import WhisperLiveServerCodec

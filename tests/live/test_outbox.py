@@ -7,7 +7,7 @@ import pytest
 from whisper_streaming.core.events import Event, PartialUpdated, UtteranceEnded, WordsCommitted
 from whisper_streaming.core.hypothesis import Word
 from whisper_streaming.errors import SlowConsumer
-from whisper_streaming.server.outbox import Outbox
+from whisper_streaming.live.outbox import Outbox
 
 
 def partial(text: str, utterance_id: int = 1) -> PartialUpdated:

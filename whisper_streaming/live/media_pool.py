@@ -20,8 +20,8 @@ import numpy as np
 from whisper_streaming.config import MediaSettings
 from whisper_streaming.core.audio import FloatArray
 from whisper_streaming.errors import AudioDecoderError, UnsupportedAudio
+from whisper_streaming.live.media_process import Channel, DecoderProcess
 from whisper_streaming.media_frames import Answer, Request
-from whisper_streaming.server.media_process import Channel, DecoderProcess
 from whisper_streaming.wire.container import BEGINNINGS, AudioFormat, detect_format
 
 WORKER_MODULE: Final = "whisper_streaming.media_worker"

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 from tests.encoded_audio import encode, forged_wav, slices
-from tests.server.memory_socket import DirectDecoder, MemorySocket
+from tests.live.memory_socket import DirectDecoder, MemorySocket
 from whisper_streaming.backends.scripted import ScriptedBackend, spoken
 from whisper_streaming.config import LimitSettings, MediaSettings
 from whisper_streaming.core.audio import SAMPLE_RATE
 from whisper_streaming.core.hypothesis import DecodeOptions
 from whisper_streaming.core.session import Session, SessionConfig
 from whisper_streaming.errors import AudioDecoderError, UnsupportedAudio
-from whisper_streaming.server.live_session import Ending, LiveSession, Outcome, Timing
-from whisper_streaming.server.media_pool import MediaPool, MediaStats
-from whisper_streaming.server.vad_thread import VadThread
+from whisper_streaming.live.live_session import Ending, LiveSession, Outcome, Timing
+from whisper_streaming.live.media_pool import MediaPool, MediaStats
+from whisper_streaming.live.vad_thread import VadThread
 from whisper_streaming.vad import create_vad
 from whisper_streaming.wire.base import Command, EncodedAudio, EndOfAudio
 from whisper_streaming.wire.whisper_live import WhisperLiveServerCodec

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from whisper_streaming.core.audio import FloatArray
 from whisper_streaming.errors import DetectorError
-from whisper_streaming.server.vad_thread import MAX_PIECE_SAMPLES, MAX_RUN_SAMPLES, VadThread
+from whisper_streaming.live.vad_thread import MAX_PIECE_SAMPLES, MAX_RUN_SAMPLES, VadThread
 from whisper_streaming.vad import VadStream, create_vad
 from whisper_streaming.vad.silero import SETTLE_FRAMES
 

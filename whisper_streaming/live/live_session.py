@@ -30,10 +30,10 @@ from whisper_streaming.errors import (
     SlowConsumer,
     WhisperStreamingError,
 )
-from whisper_streaming.server.media_pool import MediaStream
-from whisper_streaming.server.outbox import Outbox
-from whisper_streaming.server.session_stats import SessionStats
-from whisper_streaming.server.vad_thread import SharedVadStream
+from whisper_streaming.live.media_pool import MediaStream
+from whisper_streaming.live.outbox import Outbox
+from whisper_streaming.live.session_stats import SessionStats
+from whisper_streaming.live.vad_thread import SharedVadStream
 from whisper_streaming.wire.base import Audio, Command, EncodedAudio, EndOfAudio, ServerCodec
 
 MESSAGES_PER_TURN: Final = 8

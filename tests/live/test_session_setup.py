@@ -9,7 +9,7 @@ from whisper_streaming.config import BackendSettings, PolicySettings, ServerConf
 from whisper_streaming.core.hypothesis import DecodeOptions, WindowRules
 from whisper_streaming.core.policy import CommitPolicy, EdgeCommit, LocalAgreement
 from whisper_streaming.errors import ConfigurationError, InvalidMessage
-from whisper_streaming.server.session_setup import SessionSetup, check_defaults, set_up_session
+from whisper_streaming.live.session_setup import SessionSetup, check_defaults, set_up_session
 from whisper_streaming.wire.base import Configure, VadWishes
 
 MEASURED = EdgeCommit(agreement=3, sure_margin_s=0.4, certain_margin_s=0.2)

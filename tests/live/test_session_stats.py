@@ -5,7 +5,7 @@ import tracemalloc
 
 from whisper_streaming.core.events import PartialUpdated, WordsCommitted
 from whisper_streaming.core.hypothesis import Hypothesis, Word
-from whisper_streaming.server.session_stats import SessionStats, percentile
+from whisper_streaming.live.session_stats import SessionStats, percentile
 
 
 def committed(*ends: float) -> WordsCommitted:

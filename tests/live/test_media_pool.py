@@ -15,7 +15,7 @@ from tests.encoded_audio import RATE, encode, opus_bomb, slices, tone
 from whisper_streaming.config import MediaSettings
 from whisper_streaming.core.audio import SAMPLE_RATE, FloatArray
 from whisper_streaming.errors import AudioDecoderError, UnsupportedAudio
-from whisper_streaming.server.media_pool import MediaPool, MediaStats, MediaStream
+from whisper_streaming.live.media_pool import MediaPool, MediaStats, MediaStream
 
 WEBM = encode("webm", tone(2.0))
 FLAC = encode("flac", tone(2.0))
