@@ -54,7 +54,7 @@ class Bench:
             pool.open_stream(),
             DirectDecoder(ScriptedBackend(), takes_s=takes_s),
             limits=limits or LimitSettings(),
-            timing=Timing(asyncio.get_running_loop().time() + 600, idle_flush_s=60.0),
+            timing=Timing(None, idle_flush_s=60.0, send_timeout_s=None),
             log=logging.LoggerAdapter(logging.getLogger("test")),
         )
 

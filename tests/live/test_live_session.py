@@ -50,6 +50,7 @@ class Bench:
         deaf: bool = False,
         deadline: float = 600.0,
         limits: LimitSettings | None = None,
+        send_timeout_s: float | None = None,
         vad: Vad | None = None,
         socket: MemorySocket | None = None,
     ) -> None:
@@ -65,7 +66,7 @@ class Bench:
             MediaPool(MediaSettings()).open_stream(),
             self.decoder,
             limits=limits or LimitSettings(),
-            timing=Timing(deadline=deadline, idle_flush_s=2.0),
+            timing=Timing(deadline, idle_flush_s=2.0, send_timeout_s=send_timeout_s),
             log=logging.LoggerAdapter(logging.getLogger("test")),
         )
 
@@ -243,7 +244,7 @@ def test_a_client_that_vanishes_after_its_last_audio_is_noticed() -> None:
 
 def test_a_client_that_takes_nothing_is_a_slow_consumer() -> None:
     async def scenario() -> None:
-        bench = Bench(deaf=True, limits=LimitSettings(send_timeout_s=30.0))
+        bench = Bench(deaf=True, send_timeout_s=30.0)
         bench.say(spoken(WORDS))
 
         outcome = await bench.live.run()

@@ -51,13 +51,13 @@ def test_tokens_are_not_shown() -> None:
 
 @pytest.mark.parametrize("target", ["de", "pt-BR", "fra_Latn", "zh_Hans", "yue"])
 def test_takes_language_codes_as_target(target: str) -> None:
-    AsrQuery(target_language=target).check()
+    assert AsrQuery(target_language=target).wishes().language is None
 
 
 @pytest.mark.parametrize("target", ["d", "english", "de;", "e" * 100])
 def test_refuses_other_targets(target: str) -> None:
     with pytest.raises(InvalidMessage, match=rf"^target_language '{target[:40]}' is no language"):
-        AsrQuery(target_language=target).check()
+        AsrQuery(target_language=target).wishes()
 
 
 def test_lines_leave_out_what_is_not_known() -> None:

@@ -1,4 +1,4 @@
-"""One admitted session: audio from a socket into the core, its events back to the socket."""
+"""One admitted session: audio from a peer into the core, its events back to the peer."""
 
 import asyncio
 import logging
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, Generic, Protocol, TypeVar
 
 from websockets.exceptions import ConnectionClosed
 
@@ -34,7 +34,7 @@ from whisper_streaming.live.media_pool import MediaStream
 from whisper_streaming.live.outbox import Outbox
 from whisper_streaming.live.session_stats import SessionStats
 from whisper_streaming.live.vad_thread import SharedVadStream
-from whisper_streaming.wire.base import Audio, Command, EncodedAudio, EndOfAudio, ServerCodec
+from whisper_streaming.wire.base import Audio, Command, EncodedAudio, EndOfAudio
 
 MESSAGES_PER_TURN: Final = 8
 """Messages of a flood that are taken before the other sessions get a turn; about 1 ms of work."""
@@ -42,14 +42,30 @@ MESSAGES_PER_TURN: Final = 8
 Log = logging.LoggerAdapter[logging.Logger]
 
 
-class Socket(Protocol):
-    """What a session needs of a WebSocket; ``ConnectionClosed`` says that it is gone."""
+Message = TypeVar("Message")
+_Sent = TypeVar("_Sent", contravariant=True)
+
+
+class Connection(Protocol[_Sent]):
+    """What a session needs of its peer; ``ConnectionClosed`` says that it is gone."""
 
     async def recv(self) -> str | bytes: ...
 
-    async def send(self, message: str, /) -> None: ...
+    async def send(self, message: _Sent, /) -> None: ...
+
+
+class Socket(Connection[str], Protocol):
+    """A WebSocket."""
 
     async def close(self, code: int = 1000, reason: str = "") -> None: ...
+
+
+class SessionCodec(Protocol[Message]):
+    """What a session needs of a :class:`~whisper_streaming.wire.base.ServerCodec`."""
+
+    def receive(self, message: str | bytes) -> list[Command]: ...
+
+    def encode(self, events: Sequence[Event], lag_s: float = 0.0) -> list[Message]: ...
 
 
 class Ending(Enum):
@@ -75,15 +91,17 @@ class Timing:
     """Limits of one session.
 
     Attributes:
-        deadline: When its time is over, on the event loop's clock.
+        deadline: When its time is over, on the event loop's clock; None for no limit.
         idle_flush_s: No message for so long flushes the open utterance.
+        send_timeout_s: A peer that takes no message for so long is gone; None for no limit.
     """
 
-    deadline: float
+    deadline: float | None
     idle_flush_s: float
+    send_timeout_s: float | None
 
 
-class LiveSession:
+class LiveSession(Generic[Message]):
     """Three tasks around a :class:`Session`: read, decode, write. One event loop, no locks.
 
     Whatever ends the input (the client, the clock, an error, a stopping server), what was heard
@@ -93,8 +111,8 @@ class LiveSession:
 
     def __init__(
         self,
-        socket: Socket,
-        codec: ServerCodec,
+        socket: Connection[Message],
+        codec: SessionCodec[Message],
         session: Session,
         vad: SharedVadStream,
         media: MediaStream,
@@ -306,7 +324,7 @@ class LiveSession:
         while events := await self._outbox.take():
             for message in self._codec.encode(events, self._session.lag_s):
                 self._log.debug("> %s", message)
-                await send(self._socket, message, self._limits.send_timeout_s)
+                await send(self._socket, message, self._timing.send_timeout_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,7 +437,7 @@ def check_size(message: str | bytes, max_bytes: int) -> None:
         raise MessageTooLarge(len(message), max_bytes)
 
 
-async def send(socket: Socket, message: str, timeout_s: float) -> None:
+async def send(socket: Connection[Message], message: Message, timeout_s: float | None) -> None:
     """Send ``message``.
 
     Raises:

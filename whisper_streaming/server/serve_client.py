@@ -85,7 +85,7 @@ class ServeClient:
         self._codec = codec
         self._service = service
         self._label = label
-        self._live: LiveSession | None = None
+        self._live: LiveSession[str] | None = None
         self._log = SessionLogger(logger, {"session": label})
 
     async def run(self) -> None:
@@ -148,7 +148,7 @@ class ServeClient:
                 return wishes
         raise InvalidMessage("the first message must be the options")
 
-    def _create_session(self, setup: SessionSetup, place: Place) -> LiveSession:
+    def _create_session(self, setup: SessionSetup, place: Place) -> LiveSession[str]:
         service, session = self._service, Session(setup.session)
         self._log = SessionLogger(logger, {"session": f"{place.number} {self._label}"})
         live = LiveSession(
@@ -162,13 +162,14 @@ class ServeClient:
             timing=Timing(
                 deadline=asyncio.get_running_loop().time() + place.limit_s,
                 idle_flush_s=service.config.endpoint.idle_flush_s,
+                send_timeout_s=service.config.limits.send_timeout_s,
             ),
             log=self._log,
         )
         place.report_with(lambda: self._report(live, setup), lambda: not session.has_open_utterance)
         return live
 
-    def _report(self, live: LiveSession, setup: SessionSetup) -> Mapping[str, object]:
+    def _report(self, live: LiveSession[str], setup: SessionSetup) -> Mapping[str, object]:
         return {
             "client": self._label,
             "model": setup.model.name,

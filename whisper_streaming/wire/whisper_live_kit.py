@@ -1,12 +1,10 @@
 """The server's side of WhisperLiveKit's protocol: the path ``/asr``."""
 
 import json
-import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
-from whisper_streaming.core.events import AudioGap, Event, InputImpaired
+from whisper_streaming.core.events import Event
 from whisper_streaming.core.transcript import SegmentRules
 from whisper_streaming.errors import (
     InvalidMessage,
@@ -15,22 +13,17 @@ from whisper_streaming.errors import (
     WhisperStreamingError,
 )
 from whisper_streaming.wire.any_audio import AnyAudioReader
-from whisper_streaming.wire.base import Command, Configure, EndOfAudio, Welcome
+from whisper_streaming.wire.base import Command, EndOfAudio, Welcome
 from whisper_streaming.wire.diff_tracker import DiffTracker
-from whisper_streaming.wire.input_notices import INPUT_NOTICES, describe_gap
 from whisper_streaming.wire.pcm import PcmReader
-from whisper_streaming.wire.whisper_live_kit_lines import (
-    DIFF_RETENTION,
-    FULL_RETENTION,
-    LineView,
-    Retention,
-)
+from whisper_streaming.wire.whisper_live_kit_lines import Retention
 from whisper_streaming.wire.whisper_live_kit_messages import (
     READY_TO_STOP,
     FrontData,
     Line,
     parse_query,
 )
+from whisper_streaming.wire.whisper_live_kit_states import StateFeed
 
 BAD_PARAMETERS: Final = 4400
 """Close code where a session cannot begin because of what its URL asks for."""
@@ -65,25 +58,10 @@ class WhisperLiveKitCodec:
         self._audio_ended = False
         self._printer = _StatePrinter()
         self._tracker = DiffTracker() if self._query.wants_diffs else None
-        self._view = LineView(
-            rules,
-            retention or (DIFF_RETENTION if self._query.wants_diffs else FULL_RETENTION),
-            # A line that was sent in a diff can only be taken back together with all others.
-            has_open_line=not self._query.wants_diffs,
-        )
-        self._told: FrontData | None = None  # None before the session was accepted
+        self._feed = StateFeed(rules, for_diffs=self._query.wants_diffs, retention=retention)
 
     def open(self) -> list[Command]:
-        self._query.check()
-        language = self._query.language
-        detects = language == "auto"
-        return [
-            Configure(
-                uid=str(uuid.uuid4()),
-                language=None if detects else language,
-                detect_language=detects,
-            )
-        ]
+        return [self._query.wishes()]
 
     def receive(self, message: str | bytes) -> list[Command]:
         if isinstance(message, str):
@@ -105,27 +83,18 @@ class WhisperLiveKitCodec:
         notices = [] if welcome.notice is None else [welcome.notice]
         if self._query.target_language is not None:
             notices.append(_NO_TRANSLATION)
-        return [json.dumps(config), *self._tell(self._view.state(), notices)]
+        return [json.dumps(config), *self._print(self._feed.begin(notices))]
 
     def refuse_full(self, retry_after_s: float) -> list[str]:
         return [_refusal(f"the server is full, try again in {retry_after_s:.0f} s")]
 
     def encode(self, events: Sequence[Event], lag_s: float = 0.0) -> list[str]:
-        warnings: list[str] = []
-        self._view.apply(events)
-        for event in events:
-            match event:
-                case AudioGap():
-                    warnings.append(describe_gap(event))
-                case InputImpaired(fault=fault):
-                    warnings.append(INPUT_NOTICES[fault])
-        return self._tell(self._view.state(lag_s), warnings)
+        return self._print(self._feed.apply(events, lag_s))
 
     def fail(self, error: WhisperStreamingError) -> list[str]:
-        if self._told is None:
+        if not self._feed.has_begun:
             return [_refusal(error.public_reason)]
-        self._view.fail(error.public_reason)
-        return self._tell(self._view.state())
+        return self._print(self._feed.fail(error.public_reason))
 
     def overtime(self) -> list[str]:
         # Its clients do not read on after ready_to_stop.
@@ -137,19 +106,16 @@ class WhisperLiveKitCodec:
     def close_code(self, error: WhisperStreamingError) -> int:
         if isinstance(error, Unauthorized):
             return UNAUTHORIZED
-        if self._told is None and isinstance(error, ProtocolError):
+        if not self._feed.has_begun and isinstance(error, ProtocolError):
             return BAD_PARAMETERS
         return error.close_code
 
-    def _tell(self, state: FrontData, warnings: Sequence[str] = ()) -> list[str]:
-        """The message of a state, if it is not the one before; warnings are told once."""
-        if state == self._told and not warnings:
+    def _print(self, state: FrontData | None) -> list[str]:
+        if state is None:
             return []
-        self._told = state
-        told = replace(state, warning="; ".join(warnings)) if warnings else state
         if self._tracker is None:
-            return [self._printer.print(told)]
-        return [json.dumps(self._tracker.to_message(told))]
+            return [self._printer.print(state)]
+        return [json.dumps(self._tracker.to_message(state))]
 
 
 class _StatePrinter:

@@ -4,6 +4,7 @@ Everything of ours beyond it is an extra key (``warning``), which its clients ig
 """
 
 import re
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,6 +12,7 @@ from typing import Final
 from urllib.parse import parse_qs
 
 from whisper_streaming.errors import InvalidMessage
+from whisper_streaming.wire.base import Configure
 
 SILENCE_SPEAKER: Final = -2
 """The ``speaker`` of a line that says that nobody spoke."""
@@ -54,15 +56,21 @@ class AsrQuery:
     def wants_diffs(self) -> bool:
         return self.mode == "diff"
 
-    def check(self) -> None:
-        """Check what no server could serve.
+    def wishes(self) -> Configure:
+        """What the client asks of its session.
 
         Raises:
-            InvalidMessage: In words for the client's author.
+            InvalidMessage: If no server could serve that; in words for the client's author.
         """
         target = self.target_language
         if target is not None and not _LANGUAGE_CODE.fullmatch(target):
             raise InvalidMessage(f"target_language {target[:_MAX_SHOWN]!r} is no language code")
+        detects = self.language == "auto"
+        return Configure(
+            uid=str(uuid.uuid4()),
+            language=None if detects else self.language,
+            detect_language=detects,
+        )
 
 
 def parse_query(query: str) -> AsrQuery:
