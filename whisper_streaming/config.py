@@ -9,7 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from whisper_streaming.errors import ConfigurationError, describe_problems
 
@@ -279,6 +287,28 @@ class SchedulerSettings(Settings):
     )
 
 
+class TlsSettings(Settings):
+    """Encryption of the port: `https://` and `wss://` in place of `http://` and `ws://`."""
+
+    certfile: str | None = Field(
+        default=None,
+        description="PEM file with the server's certificate, and with those between it and its "
+        "authority. None: no encryption.",
+    )
+    keyfile: str | None = Field(
+        default=None, description="PEM file with its private key. None: `certfile` holds it, too."
+    )
+    keyfile_password: SecretStr | None = Field(
+        default=None, description="Password of an encrypted key; best given in the environment."
+    )
+
+    @model_validator(mode="after")
+    def _check_certificate(self) -> "TlsSettings":
+        if self.certfile is None and (self.keyfile or self.keyfile_password):
+            raise ValueError("a key needs a certificate (--ssl-certfile)")
+        return self
+
+
 class ServerConfig(Settings):
     """Everything the server can be told."""
 
@@ -299,6 +329,7 @@ class ServerConfig(Settings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Log level. Transcript text appears at DEBUG only."
     )
+    tls: TlsSettings = TlsSettings()
     backend: BackendSettings = BackendSettings()
     vad: VadSettings = VadSettings()
     input: InputSettings = InputSettings()

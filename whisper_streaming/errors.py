@@ -18,6 +18,7 @@ WhisperStreamingError            .public_reason  .close_code  .retryable
 │   ├── DetectorError            speech cannot be found in the audio
 │   └── AudioDecoderError        the process that decodes containers ended or hangs
 ├── ListenError                  the server's address cannot be had   exit status 1
+├── CertificateError             certificate or key cannot be used    exit status 1
 ├── SessionStateError            a call in the wrong state: our bug   1011
 ├── MediaError                   a recording that cannot be opened or decoded
 ├── BenchmarkError               a measurement that cannot be made        exit status 1
@@ -179,6 +180,10 @@ class AudioDecoderError(BackendError):
 
 class ListenError(WhisperStreamingError):
     """The server cannot listen on its address; the message says what to do."""
+
+
+class CertificateError(WhisperStreamingError):
+    """The server's certificate or its key cannot be used; the message says which and why."""
 
 
 class SessionStateError(WhisperStreamingError):

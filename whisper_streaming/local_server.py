@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 
-from whisper_streaming.config import ServerConfig
+from whisper_streaming.config import ServerConfig, TlsSettings
 from whisper_streaming.server import WhisperStreamingServer
 
 LOCAL_HOST = "127.0.0.1"
@@ -17,7 +17,8 @@ def local_server(config: ServerConfig) -> Iterator[int]:
     """Serve on a free port of this machine only, while the context is open.
 
     Args:
-        config: All settings; its host and port are not used.
+        config: All settings; host and port are not used, nor is a certificate, which would be for
+            another name than this machine's own.
 
     Yields:
         The port. The model is loaded and warm.
@@ -43,7 +44,7 @@ class _Serving:
 
     def __init__(self, config: ServerConfig) -> None:
         self.port: Future[int] = Future()
-        self._config = config
+        self._config = config.model_copy(update={"tls": TlsSettings()})
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped = asyncio.Event()
 

@@ -2,11 +2,12 @@
 
 import errno
 import socket
+from ipaddress import ip_address
 
 import pytest
 
 from whisper_streaming.errors import ListenError
-from whisper_streaming.server.listen import bind_sockets, listen_error
+from whisper_streaming.server.listen import bind_sockets, listen_error, network_addresses
 
 
 def ports_of(sockets: list[socket.socket]) -> set[int]:
@@ -54,3 +55,19 @@ def test_an_unknown_host_is_named(host: str) -> None:
 )
 def test_other_failures_are_explained(number: int, advice: str) -> None:
     assert advice in str(listen_error(OSError(number, "refused"), "example", 80))
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1", "captions.example.org"])
+def test_one_address_is_reached_at_that_address_only(host: str) -> None:
+    assert network_addresses(host) == []
+
+
+@pytest.mark.parametrize("host", ["", "0.0.0.0", "::"])
+def test_every_address_is_reached_at_those_of_this_machine(host: str) -> None:
+    addresses = network_addresses(host)
+
+    assert len(set(addresses)) == len(addresses)
+    for address in addresses:  # none where there is no network
+        assert not ip_address(address).is_loopback
+        [listener] = bind_sockets(address, 0)  # fails unless it is one of ours
+        listener.close()

@@ -88,6 +88,9 @@ class Target:
             )
         if isinstance(cause, ssl.SSLError):
             return ConnectionLost(f"{self.url} does not speak TLS ({reason}): try ws:// instead")
+        if not isinstance(cause, OSError | ValueError) and self.url.startswith("ws://"):
+            # Somebody took the connection and did not answer as a WebSocket server does.
+            reason += "; a server that has a certificate is reached at wss:// only"
         parts = urlsplit(self.url)
         return ConnectionLost(
             f"no server answers at {self.url} ({reason}): is it running? Start one with "

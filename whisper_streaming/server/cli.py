@@ -12,6 +12,7 @@ from whisper_streaming.cli_flags import FlagParser, program_name
 from whisper_streaming.config import load_config
 from whisper_streaming.core.policy import PolicyKind
 from whisper_streaming.errors import ConfigurationError, ModelLoadError, WhisperStreamingError
+from whisper_streaming.server.listen import EVERY_ADDRESS, network_addresses
 from whisper_streaming.server.logs import setup_logging
 from whisper_streaming.server.websocket_server import WhisperStreamingServer
 from whisper_streaming.version import __version__
@@ -29,6 +30,8 @@ examples:
   %(prog)s --model demo                     the embedded model: synthetic voices only, no network
   %(prog)s --host 0.0.0.0 --model medium --max-clients 10 --max-connection-time 1800
   %(prog)s --model small --model medium     two models; clients choose by name, the first is default
+  %(prog)s --host 0.0.0.0 --ssl-certfile cert.pem --ssl-keyfile key.pem
+                                            encrypted, so that phones give the page their microphone
   %(prog)s --language auto --task translate detect each speaker's language, write English
   %(prog)s --config server.toml --set policy.min_chunk_s=0.5
 
@@ -101,6 +104,8 @@ _SETTING_NAMES: Final = frozenset(
         "host",
         "port",
         "pages",
+        "tls.certfile",
+        "tls.keyfile",
         "language",
         "task",
         "log_level",
@@ -122,6 +127,18 @@ _SETTING_NAMES: Final = frozenset(
 def _add_network_flags(group: "argparse._ArgumentGroup") -> None:
     group.add_argument("-H", "--host", help="address to listen on (default: localhost)")
     group.add_argument("-p", "--port", help="port; 0 picks a free one (default: 9090)")
+    group.add_argument(
+        "--ssl-certfile",
+        dest="tls.certfile",
+        metavar="FILE",
+        help="PEM file with the server's certificate: https:// and wss:// only",
+    )
+    group.add_argument(
+        "--ssl-keyfile",
+        dest="tls.keyfile",
+        metavar="FILE",
+        help="PEM file with its private key, unless the certificate's file holds it",
+    )
     group.add_argument(
         "--no-pages",
         dest="pages",
@@ -274,11 +291,11 @@ def _check_whisperx(arguments: argparse.Namespace) -> None:
 
 def _announce(server: WhisperStreamingServer) -> None:
     info = server.backend.info
-    host = server.config.host or "0.0.0.0"
-    host = f"[{host}]" if ":" in host else host
+    host = _bracketed(server.config.host or "0.0.0.0")
     models = ", ".join(model.name for model in info.models)
     lines = [
-        f"listening on ws://{host}:{server.port}",
+        f"listening on {'wss' if server.is_encrypted else 'ws'}://{host}:{server.port}",
+        *_describe_page(server),
         f"engine {info.engine}, {'models' if len(info.models) > 1 else 'model'} {models}, "
         f"{server.client_manager.max_clients} clients at most",
         *describe_pace(server),
@@ -286,6 +303,22 @@ def _announce(server: WhisperStreamingServer) -> None:
     ]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
+
+
+def _describe_page(server: WhisperStreamingServer) -> Iterator[str]:
+    """Where the captions page is, as a person types it."""
+    if not server.config.pages:
+        return
+    host, scheme = server.config.host, "https" if server.is_encrypted else "http"
+    own = "localhost" if host in EVERY_ADDRESS else _bracketed(host)
+    yield f"captions page {scheme}://{own}:{server.port}/"
+    note = "" if server.is_encrypted else " (no microphone there without --ssl-certfile)"
+    for address in network_addresses(host):
+        yield f"in the network {scheme}://{_bracketed(address)}:{server.port}/{note}"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def describe_pace(server: WhisperStreamingServer) -> Iterator[str]:

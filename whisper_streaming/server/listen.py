@@ -1,13 +1,27 @@
-"""The sockets that a server listens on."""
+"""The sockets that a server listens on, and the addresses it is reached at."""
 
 import errno
 import socket
 from collections.abc import Iterable
+from contextlib import suppress
+from ipaddress import ip_address
 from typing import Final
 
 from whisper_streaming.errors import ListenError
 
 _PORT_ATTEMPTS: Final = 20
+_DISCARD_PORT: Final = 9
+EVERY_ADDRESS: Final = {
+    "": (socket.AF_INET, socket.AF_INET6),
+    "0.0.0.0": (socket.AF_INET,),
+    "::": (socket.AF_INET6,),
+}
+"""What stands for every address of the machine; IPv6 alone takes no IPv4, see ``_bind``."""
+_ELSEWHERE: Final = {
+    # The far ends of private networks, and an address that is nobody's (RFC 5737, RFC 3849).
+    socket.AF_INET: ("192.168.255.254", "10.255.255.254", "172.31.255.254", "192.0.2.1"),
+    socket.AF_INET6: ("fdff:ffff:ffff:ffff::1", "2001:db8::1"),
+}
 _NO_SUCH_ADDRESS_FAMILY: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
@@ -48,6 +62,20 @@ def listen_error(error: OSError, host: str, port: int) -> ListenError:
             f"port {port} may not be used without special rights: take one above 1023 with --port"
         )
     return ListenError(f"cannot listen on {host or 'this machine'} port {port}: {error.strerror}")
+
+
+def network_addresses(host: str) -> list[str]:
+    """This machine's addresses in its networks, if a server at ``host`` is reached at them.
+
+    None for a server that listens to one address only, and none of the machine itself.
+    """
+    found: list[str] = []
+    for family in EVERY_ADDRESS.get(host, ()):
+        for target in _ELSEWHERE[family]:
+            with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.connect((target, _DISCARD_PORT))  # sends nothing: it only picks a route
+                found.append(probe.getsockname()[0])
+    return [each for each in dict.fromkeys(found) if not ip_address(each).is_loopback]
 
 
 def _resolve(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[object, ...]]]:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
@@ -31,6 +32,7 @@ from whisper_streaming.server.loop_watch import LoopWatch
 from whisper_streaming.server.measured import Measured, measure
 from whisper_streaming.server.pages import read_pages
 from whisper_streaming.server.serve_client import ServeClient, Service
+from whisper_streaming.server.tls import create_tls_context
 from whisper_streaming.vad import create_vad
 
 BackendFactory = Callable[[BackendSettings], Backend]
@@ -39,6 +41,8 @@ _MAX_QUEUED_MESSAGES: Final = 8
 """Messages read ahead per connection; when full, TCP pushes back."""
 _CUT_OFF_FACTOR: Final = 4
 _PING_INTERVAL_S: Final = 20.0
+_OPEN_TIMEOUT_S: Final = 5.0
+_CLOSE_TIMEOUT_S: Final = 5.0
 _MAX_LOGGED_PATH: Final = 80
 _DRAIN_GRACE_S: Final = 1.0
 """For the last messages and the closing handshake, after the time for decoding is over."""
@@ -80,6 +84,11 @@ class WhisperStreamingServer:
         self.measured: Measured | None = None
 
     @property
+    def is_encrypted(self) -> bool:
+        """Whether it speaks TLS: ``wss://`` and ``https://``."""
+        return self.config.tls.certfile is not None
+
+    @property
     def port(self) -> int:
         """The port it listens on.
 
@@ -119,6 +128,7 @@ class WhisperStreamingServer:
 
         Raises:
             ListenError: If the address cannot be had.
+            CertificateError: If the certificate or its key cannot be used.
             ModelLoadError: If the model cannot be had or does not decode.
             ConfigurationError: If the settings and the model do not fit.
         """
@@ -131,6 +141,7 @@ class WhisperStreamingServer:
 
         Raises:
             ListenError: If the address cannot be had.
+            CertificateError: If the certificate or its key cannot be used.
             ModelLoadError: If the model cannot be had or does not decode.
             ConfigurationError: If the settings and the model do not fit.
         """
@@ -170,7 +181,13 @@ class WhisperStreamingServer:
 
     # -- connections
 
-    async def _listen(self, listener: socket.socket, routes: Routes, service: Service) -> Server:
+    async def _listen(
+        self,
+        listener: socket.socket,
+        tls: ssl.SSLContext | None,
+        routes: Routes,
+        service: Service,
+    ) -> Server:
         async def accept(connection: ServerConnection) -> None:
             await self._serve_client(connection, routes, service)
 
@@ -180,6 +197,10 @@ class WhisperStreamingServer:
         return await serve(
             accept,
             sock=listener,
+            ssl=tls,
+            # The library's are a minute and half of one, and are refused without TLS.
+            ssl_handshake_timeout=_OPEN_TIMEOUT_S if tls is not None else None,
+            ssl_shutdown_timeout=_CLOSE_TIMEOUT_S if tls is not None else None,
             process_request=respond,
             compression=None,  # of random bits it costs time and saves nothing
             # The limit is ours to enforce, with a message; far beyond it the connection is cut.
@@ -188,8 +209,8 @@ class WhisperStreamingServer:
             ping_interval=_PING_INTERVAL_S,
             # While a full backlog keeps us from reading, answers to our pings wait behind it.
             ping_timeout=self.config.limits.max_stall_s,
-            open_timeout=5.0,
-            close_timeout=5.0,
+            open_timeout=_OPEN_TIMEOUT_S,
+            close_timeout=_CLOSE_TIMEOUT_S,
             logger=logging.getLogger("whisper_streaming.websocket"),
         )
 
@@ -231,12 +252,14 @@ class WhisperStreamingServer:
             raise SessionStateError("this server was started before")
         host = self.config.host if host is None else host
         port = self.config.port if port is None else port
+        tls = create_tls_context(self.config.tls)
         # The address first: a taken port should not cost the time that a model takes. Nobody
         # can connect, because the sockets do not listen before the model is ready.
         sockets = bind_sockets(host, port)
         try:
             threads = native_threads()
-            yield _Loaded(host, sockets, self._backend_factory(self.config.backend), threads)
+            backend = self._backend_factory(self.config.backend)
+            yield _Loaded(host, sockets, tls, backend, threads)
         finally:
             for listener in sockets:
                 listener.close()
@@ -262,7 +285,8 @@ class WhisperStreamingServer:
             routes = self._create_routes(service.backend)
             try:
                 for listener in loaded.sockets:
-                    running.servers.append(await self._listen(listener, routes, service))
+                    server = await self._listen(listener, loaded.tls, routes, service)
+                    running.servers.append(server)
             except OSError as exc:
                 await running.close()
                 raise listen_error(exc, loaded.host, loaded.port) from exc
@@ -354,6 +378,7 @@ class _Loaded:
 
     host: str
     sockets: Sequence[socket.socket]
+    tls: ssl.SSLContext | None
     backend: Backend
     earlier_threads: frozenset[int]  # before the backend was loaded
 
