@@ -72,7 +72,9 @@ def test_without_silence_utterances_follow_each_other() -> None:
     found = finder((0.0, 3), (0.9, 5), (0.0, 4), withholds_silence=False)
 
     assert found.next_start(12 * FRAME) == (0, 0)
-    assert found.next_end() == 12 * FRAME  # the silence that told the end is in it
-    found.close(12 * FRAME)
-    assert found.next_start(12 * FRAME) is None
-    assert found.next_start(13 * FRAME) == (12 * FRAME, 12 * FRAME)
+    assert found.next_end() == 9 * FRAME
+    found.close(9 * FRAME)
+    assert found.next_start(9 * FRAME) is None
+    assert found.next_start(12 * FRAME) == (9 * FRAME, 9 * FRAME)
+    found.end_here(13 * FRAME)
+    assert found.next_end() == 13 * FRAME  # all audio is in one of them

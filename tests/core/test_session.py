@@ -6,7 +6,7 @@ import pytest
 
 from tests.core.builders import FRAME, audio, hypothesis, words
 from tests.core.driver import Driver, Truth
-from whisper_streaming.core.audio import samples_of
+from whisper_streaming.core.audio import FloatArray, samples_of
 from whisper_streaming.core.endpoint import EndpointRules
 from whisper_streaming.core.events import (
     AudioGap,
@@ -31,6 +31,14 @@ from whisper_streaming.errors import SessionStateError
 
 ENGLISH = SessionConfig(options=DecodeOptions(language="en"))
 DETECT = SessionConfig(options=DecodeOptions(language=None))
+NO_VAD = replace(ENGLISH, withhold_silence=False)
+
+
+class Unvoiced(Truth):
+    """What is said in a voice that the detector is deaf to."""
+
+    def speech_probs(self, frames: int, first: int = 0) -> FloatArray:
+        return np.zeros(frames, dtype=np.float32)
 
 
 def feed(session: Session, duration_s: float, *, speech: bool) -> None:
@@ -471,8 +479,11 @@ def test_after_a_full_window_that_had_too_many_words_the_next_goes_on_where_they
 
 
 def test_without_vad_silence_is_decoded_too() -> None:
-    session = Session(replace(ENGLISH, withhold_silence=False))
-    feed(session, 1.024, speech=False)
+    """But not as often as speech: nobody waits for words there."""
+    session = Session(NO_VAD)
+    feed(session, 1.184, speech=False)
+    assert session.decode_to_run() is None
+    feed(session, 0.032, speech=False)
 
     assert requested(session).start == 0.0
     session.receive_hypothesis(hypothesis(""))
@@ -482,10 +493,51 @@ def test_without_vad_silence_is_decoded_too() -> None:
     assert ended.account.decoded == ended.account.received
 
 
+def test_without_vad_speech_is_asked_for_when_enough_of_it_was_heard() -> None:
+    session = Session(NO_VAD)
+    feed(session, 1.024, speech=False)
+    feed(session, 0.256, speech=True)
+    assert session.decode_to_run() is None
+    feed(session, 0.064, speech=True)
+
+    request = requested(session)
+    assert (request.start, request.end) == (0.0, pytest.approx(1.344))
+
+
+def test_without_vad_words_that_the_detector_does_not_hear_come_as_often_as_others() -> None:
+    session = Session(NO_VAD)
+    feed(session, 1.216, speech=False)
+    requested(session)
+    session.receive_hypothesis(hypothesis("the cat"))
+    feed(session, 0.32, speech=False)
+
+    assert requested(session).end == pytest.approx(1.536)
+    session.receive_hypothesis(hypothesis(""))
+    feed(session, 0.32, speech=False)
+    assert session.decode_to_run() is None
+
+
+def test_without_vad_a_pause_is_heard_once_too() -> None:
+    """And the utterance ends without another decode; the silence goes to the next one."""
+    driver = Driver(Session(NO_VAD), Truth([(0.1, 0.6), (2.5, 2.9)], duration_s=4.0))
+    while not driver.at_end:
+        driver.feed(samples_of(0.1))
+        driver.answer()
+    driver.finish()
+
+    assert driver.texts == ["0", "1"]
+    ends = [event.end for event in driver.events if isinstance(event, UtteranceEnded)]
+    assert ends == pytest.approx([0.9, 3.2, 4.0])
+    assert [request.end for request in driver.requests if request.end < 2.5] == pytest.approx(
+        [0.4, 0.7, 0.9, 2.1]
+    )
+    account = driver.terminal.account
+    assert account.decoded == account.received
+
+
 @pytest.mark.parametrize("language", ["en", None])
 def test_without_vad_a_pause_of_the_decoder_ends_the_utterance(language: str | None) -> None:
-    config = SessionConfig(options=DecodeOptions(language=language), withhold_silence=False)
-    session = Session(config)
+    session = Session(replace(NO_VAD, options=DecodeOptions(language=language)))
     for _ in range(20):
         feed(session, 0.512, speech=False)
         if session.decode_to_run() is not None:
@@ -497,14 +549,14 @@ def test_without_vad_a_pause_of_the_decoder_ends_the_utterance(language: str | N
 
 def test_without_vad_a_pause_is_not_ended_inside_the_word_that_ends_it() -> None:
     """The decoder does not hear a word by its first 0.2 s, so its silence proves nothing there."""
-    truth = Truth([(2.4, 3.0)], duration_s=4.0)
+    truth = Unvoiced([(2.4, 3.0)], duration_s=4.0)
 
     def hear(request: DecodeRequest) -> Hypothesis:
         heard = truth.hear(request)
         return replace(heard, words=tuple(w for w in heard.words if w.end - w.start > 0.2))
 
-    driver = Driver(Session(replace(ENGLISH, withhold_silence=False)), truth)
-    for end in (1.0, 2.5, 3.0, 4.0):  # the second request ends 0.1 s into the word
+    driver = Driver(Session(NO_VAD), truth)
+    for end in (1.2, 2.5, 3.0, 4.0):  # the second request ends 0.1 s into the word
         driver.feed(samples_of(end) - driver.position)
         driver.answer(hear)
     driver.finish()

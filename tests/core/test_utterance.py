@@ -1,5 +1,7 @@
 from dataclasses import replace
 
+import pytest
+
 from tests.core.builders import glued, hypothesis, words
 from whisper_streaming.core.audio import samples_of
 from whisper_streaming.core.hypothesis import WindowRules, Word, join_words
@@ -50,6 +52,25 @@ def test_words_do_not_start_before_the_speech() -> None:
     (word,) = open_utterance.commit_all((Word(" But", 0.0, 0.6),))
 
     assert (word.start, word.end) == (0.4, 0.6)
+
+
+@pytest.mark.parametrize(
+    ("text", "probability", "audio_end", "shown"),
+    [
+        pytest.param(" Boldwood", 0.14, 1.6, " for to", id="a guess at the edge, and the rest"),
+        pytest.param(" Boldwood", 0.15, 1.6, " for to Boldwood look", id="no guess"),
+        pytest.param(" Boldwood", 0.14, 1.7, " for to Boldwood look", id="not at the edge"),
+        pytest.param("-do", 0.14, 1.6, " for to-do look", id="goes on with the word before it"),
+    ],
+)
+def test_a_guess_that_more_audio_may_change_is_not_shown(
+    text: str, probability: float, audio_end: float, shown: str
+) -> None:
+    guess = Word(text, 0.75, 1.0, probability)
+    open_utterance = utterance()
+    open_utterance.hold((*words("for to", start=0.25), guess, *words("look", start=1.0)))
+
+    assert join_words(open_utterance.shown(audio_end)) == shown
 
 
 def test_a_word_that_fills_a_whole_window_does_not_stop_it() -> None:

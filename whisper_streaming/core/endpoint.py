@@ -81,6 +81,11 @@ class Endpointer:
         return self._speech_end if self._in_speech else None
 
     @property
+    def speech_start(self) -> int | None:
+        """While an utterance is open: start of its first speech frame; else None."""
+        return self._run_start if self._in_speech else None
+
+    @property
     def candidate_start(self) -> int | None:
         """Start of a run of speech that is still too short to count, or None."""
         return None if self._in_speech else self._run_start

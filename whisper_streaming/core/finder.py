@@ -42,10 +42,15 @@ class UtteranceFinder:
         return max(self._free_from, heard - self._pre_roll)
 
     @property
+    def speech_start(self) -> int | None:
+        """Where the speech that goes on now began; None if there is none."""
+        return self._endpointer.speech_start
+
+    @property
     def quiet_from(self) -> int | None:
         """While open speech pauses, and long enough to be heard out: where that audio ends."""
         quiet = self._endpointer.speech_end
-        if not self.withholds_silence or quiet is None:
+        if quiet is None:
             return None
         quiet += self._post_roll
         return quiet if self._endpointer.heard_sample >= quiet else None
@@ -61,7 +66,7 @@ class UtteranceFinder:
             self._boundaries.append(Boundary(BoundaryKind.START, start, received))
         if start is not None or self._endpointer.in_speech or not self.withholds_silence:
             speech_end = self._endpointer.speech_end
-            end = received if speech_end is None else speech_end
+            end = received if speech_end is None or not self.withholds_silence else speech_end
             self._boundaries.append(Boundary(BoundaryKind.END, end, received))
         self._endpointer.reset()
 
@@ -85,8 +90,6 @@ class UtteranceFinder:
         end = self._next(BoundaryKind.END)
         if end is None:
             return None
-        if not self.withholds_silence:
-            return end.detected_sample
         return min(end.sample + self._post_roll, end.detected_sample)
 
     def join_next(self, latest_start: int, latest_detection: int) -> bool:

@@ -14,9 +14,9 @@ from whisper_streaming.core.hypothesis import Hypothesis, Word, Words
 
 PolicyKind = Literal["local_agreement", "edge_commit"]
 
-# Below it a word is a guess wherever it stands, and only agreement may commit it. faster-whisper
-# draws the same line for invented words.
-_GUESS_PROBABILITY: Final = 0.15
+GUESS_PROBABILITY: Final = 0.15
+"""Below it a word is a guess wherever it stands, and only agreement may commit it. faster-whisper
+draws the same line for invented words."""
 # Times are multiples of 20 ms that went through additions: a word exactly on a margin is outside.
 _ROUNDING_S: Final = 1e-6
 
@@ -161,14 +161,14 @@ class EdgeCommit:
         return safe
 
     def _is_sure(self, word: Word, before_edge_s: float) -> bool:
-        required = max(self.sure_probability, _GUESS_PROBABILITY)
+        required = max(self.sure_probability, GUESS_PROBABILITY)
         return before_edge_s >= self.sure_margin_s and word.probability >= required
 
     def _is_certain(self, word: Word, before_edge_s: float) -> bool:
         return (
             self.certain_margin_s is not None
             and before_edge_s >= self.certain_margin_s
-            and word.probability >= max(self.certain_probability, _GUESS_PROBABILITY)
+            and word.probability >= max(self.certain_probability, GUESS_PROBABILITY)
         )
 
 

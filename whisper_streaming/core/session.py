@@ -179,16 +179,16 @@ class Session:
             self._emit_committed(utterance.commit_full(hypothesis, request.end))
             heard = heard_until(request, hypothesis)
             self._move_window(utterance, utterance.restart_after(heard))
-            self._emit_partial(utterance)
+            self._emit_partial(utterance, request.end)
         elif is_vetoed:
             utterance.veto()
-            self._emit_partial(utterance)
+            self._emit_partial(utterance, request.end)
             self._end_at_decoder_pause(request, utterance)
         elif language_known:
             safe = utterance.commit_agreed(hypothesis, self._config.policy, request.end)
             self._emit_committed(safe)
             self._move_window(utterance, utterance.trim(request.end_sample, self._config.window))
-            self._emit_partial(utterance)
+            self._emit_partial(utterance, request.end)
             self._end_at_decoder_pause(request, utterance)
         else:
             utterance.hold(words)
@@ -217,7 +217,7 @@ class Session:
             self._lose(request.end_sample, GapReason.DECODE_FAILED)
             self._emit_committed(utterance.commit_all(utterance.tail))
             self._move_window(utterance, utterance.restart_after(request.end_sample))
-            self._emit_partial(utterance)
+            self._emit_partial(utterance, request.end)
         self._advance()
 
     def abandon(self) -> None:
@@ -365,7 +365,9 @@ class Session:
             return None
         max_window_s = self._config.window.max_window_s
         window = Window.of(self._utterance, self._audio.end_sample, max_window_s)
-        is_due = window.is_worth_a_decode(self._finder.quiet_from, self._config.min_chunk_s)
+        is_due = window.is_worth_a_decode(
+            self._finder.speech_start, self._finder.quiet_from, self._config.min_chunk_s
+        )
         return window if is_due else None
 
     def _is_full(self, request: DecodeRequest) -> bool:
@@ -420,8 +422,9 @@ class Session:
         if words and self._utterance is not None:
             self._events.append(WordsCommitted(self._utterance.utterance_id, words))
 
-    def _emit_partial(self, utterance: Utterance) -> None:
-        self._events.append(PartialUpdated(utterance.utterance_id, utterance.tail))
+    def _emit_partial(self, utterance: Utterance, audio_end: float) -> None:
+        shown = utterance.shown(audio_end)
+        self._events.append(PartialUpdated(utterance.utterance_id, shown))
 
     def _move_window(self, utterance: Utterance, left: Words) -> None:
         """The window moved on: ``left`` are the words before it now, and nobody needs the audio."""

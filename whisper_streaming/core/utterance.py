@@ -7,7 +7,8 @@ from itertools import takewhile
 
 from whisper_streaming.core.audio import samples_of, seconds
 from whisper_streaming.core.hypothesis import Hypothesis, WindowRules, Word, Words
-from whisper_streaming.core.policy import CommitPolicy, spoken_form
+from whisper_streaming.core.policy import GUESS_PROBABILITY, CommitPolicy, spoken_form
+from whisper_streaming.core.transcript import starts_word
 
 # Words this close to the end of a full window may be cut off, so they are decoded again.
 _FULL_WINDOW_MARGIN_S = 1.0
@@ -15,6 +16,8 @@ _FULL_WINDOW_MARGIN_S = 1.0
 _LONGEST_WORD_S = 3.0
 # CTranslate2 gives a window 224 tokens, a forced prefix included: new words need most of them.
 _LONGEST_PREFIX_TOKENS = 96
+# More audio mostly makes another word of a guess that ends so close to the end of the audio.
+_GUESS_MARGIN_S = 0.7
 # Word times are not exact: a window starts a little before the first word it keeps.
 _CUT_MARGIN_S = 0.1
 
@@ -30,6 +33,7 @@ class Utterance:
         decoded_until: Where the newest window that was answered ends.
         prefix: Committed words inside the window.
         tail: Uncommitted words of the newest hypothesis.
+        says_words: Whether the newest window had words behind the committed ones.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class Utterance:
         self.decoded_until = window_start
         self.prefix: Words = ()
         self.tail: Words = ()
+        self.says_words = False
         self._history: deque[Words] = deque(maxlen=history)
         self._settled_until = -math.inf  # speech before this second is over
         # The first word would start with the window otherwise: attention puts silence into it.
@@ -83,10 +88,26 @@ class Utterance:
     def veto(self) -> None:
         """Take the newest hypothesis for noise: nothing of it is shown or will be agreed with."""
         self.tail = ()
+        self.says_words = False
 
     def hold(self, words: Words) -> None:
         """Show ``words`` without committing any (the language is not decided)."""
         self._commit(words, 0)
+
+    def shown(self, audio_end: float) -> Words:
+        """The tail up to a guess that more audio is likely to change.
+
+        Text that is glued to a word before it is shown with it: whoever cuts the text into
+        sentences must know that the word goes on.
+
+        Args:
+            audio_end: Where the audio of the newest hypothesis ends, seconds on the clock.
+        """
+        for index, word in enumerate(self.tail):
+            is_guess = word.probability < GUESS_PROBABILITY and starts_word(word.text)
+            if is_guess and audio_end - word.end < _GUESS_MARGIN_S:
+                return self.tail[:index]
+        return self.tail
 
     def trim(self, window_end: int, rules: WindowRules) -> Words:
         """Cut a long window before its last committed words; return the words that left it.
@@ -129,6 +150,7 @@ class Utterance:
         spoken = sum(1 for word in committed if spoken_form(word.text))
         self.prefix += committed
         self.tail = words[count:]
+        self.says_words = bool(words)
         for _ in range(len(self._history)):
             self._history.append(_without_spoken(self._history.popleft(), spoken))
         self._history.append(self.tail)

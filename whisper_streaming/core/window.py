@@ -9,6 +9,8 @@ from whisper_streaming.core.utterance import Utterance
 # A window of words takes at most so many tokens; a decoder in a loop takes all it is given.
 _TOKENS_PER_SECOND = 12
 _SPARE_TOKENS = 10
+# Without VAD silence is decoded too, but no detector and no decoder has heard anything there yet.
+_SILENT_CHUNK_S = 1.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +39,13 @@ class Window:
         """Whether the utterance ends with it."""
         return self.end == self.utterance.end
 
-    def is_worth_a_decode(self, quiet_from: int | None, min_chunk_s: float) -> bool:
+    def is_worth_a_decode(
+        self, speech_start: int | None, quiet_from: int | None, min_chunk_s: float
+    ) -> bool:
         """Whether there is anything to learn from it.
 
         Args:
+            speech_start: Where the speech that goes on now began; None if there is none.
             quiet_from: While speech pauses: where its last sounds have faded.
             min_chunk_s: New audio that is worth a decode while speech goes on.
         """
@@ -50,6 +55,11 @@ class Window:
         if quiet_from is not None and quiet_from <= self.end:
             # Nothing is said now: one look at all that was, and none at the silence.
             return asked_until < quiet_from
+        if not self.utterance.says_words:
+            if speech_start is None:
+                min_chunk_s = max(min_chunk_s, _SILENT_CHUNK_S)
+            else:
+                asked_until = max(asked_until, speech_start)
         return self.end - asked_until >= samples_of(min_chunk_s)
 
     def request(self, audio: AudioBuffer, options: DecodeOptions, prompt: str) -> DecodeRequest:
