@@ -92,3 +92,20 @@ async def test_pages_can_be_switched_off() -> None:
 
     assert page.status == 426
     assert text == " ".join(WORDS)
+
+
+async def test_the_status_has_the_numbers_of_the_page() -> None:
+    async with serving() as server:
+        before = json.loads((await ask(server, "/status")).body)
+        await transcribe(server)
+        after = json.loads((await ask(server, "/status")).body)
+
+    assert before["final_words"] == {"words": 0, "p50_s": None, "p95_s": None}
+    assert after["final_words"]["words"] == len(WORDS)
+    assert 0 < after["final_words"]["p50_s"] <= after["final_words"]["p95_s"]
+    assert after["workers"] == 1
+    assert after["busy_clients"] == 0
+    assert after["scheduler"]["started"] > before["scheduler"]["started"]
+    assert after["scheduler"]["queue_wait_s"] >= before["scheduler"]["queue_wait_s"]
+    assert after["process"]["cpu_s"] > 0
+    assert after["event_loop"]["stall_recent_s"] <= after["event_loop"]["stall_max_s"]

@@ -338,6 +338,7 @@ async def test_counts_batches_and_measures_time_by_its_clock() -> None:
     assert stats.decode_s == pytest.approx(2.5)
     assert stats.queue_wait_p50_s == 2.0
     assert stats.queue_wait_p95_s == 2.5
+    assert (stats.started, stats.queue_wait_s) == (4, 2.0 + 2.0 + 2.5)
     assert (stats.waiting, stats.running) == (0, 0)
 
 

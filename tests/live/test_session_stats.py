@@ -3,9 +3,16 @@
 import math
 import tracemalloc
 
+from tests.fakes import FakeClock
 from whisper_streaming.core.events import PartialUpdated, WordsCommitted
 from whisper_streaming.core.hypothesis import Hypothesis, Word
-from whisper_streaming.live.session_stats import SessionStats, percentile
+from whisper_streaming.live.session_stats import (
+    RECENT_S,
+    LatencyStats,
+    RecentLatencies,
+    SessionStats,
+    percentile,
+)
 
 
 def committed(*ends: float) -> WordsCommitted:
@@ -87,3 +94,27 @@ def test_percentiles_are_values_that_occurred() -> None:
     assert percentile([3.0, 1.0, 2.0, 4.0], 95) == 4.0
     assert percentile([3.0], 0) == 3.0
     assert math.isnan(percentile([], 50))
+
+
+def test_sessions_share_the_latencies_of_their_newest_words() -> None:
+    clock = FakeClock(100.0)
+    shared = RecentLatencies(clock)
+    sessions = [SessionStats(shared), SessionStats(shared)]
+    for session in sessions:
+        session.receive(16_000, now=1.0)
+    sessions[0].observe([committed(0.5, 1.0)], now=1.5)
+    clock.advance(RECENT_S)
+    sessions[1].observe([committed(0.5)], now=3.0)
+
+    assert shared.stats() == LatencyStats(words=3, p50_s=0.5, p95_s=2.0)
+    clock.advance(0.1)
+    assert shared.stats() == LatencyStats(words=1, p50_s=2.0, p95_s=2.0)
+    clock.advance(RECENT_S)
+    assert shared.stats() == LatencyStats(words=0, p50_s=None, p95_s=None)
+
+
+def test_a_word_without_audio_has_no_latency_to_share() -> None:
+    shared = RecentLatencies(FakeClock())
+    SessionStats(shared).observe([committed(0.5)], now=1.0)
+
+    assert shared.stats().words == 0

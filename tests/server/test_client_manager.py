@@ -84,15 +84,19 @@ def test_the_status_shows_sessions_and_sections_as_json() -> None:
     manager = ClientManager(clock=clock)
     manager.add_section("engine", lambda: "scripted")
     place = manager.admit(50.0)
-    place.report_with(lambda: {"lag_s": 0.25})
+    place.report_with(lambda: {"lag_s": 0.25}, lambda: True)
     clock.advance(20.0)
+    manager.admit()
 
     status = json.loads(json.dumps(manager.get_status()))
 
-    assert status["sessions"] == [{"session": 1, "age_s": 20.0, "time_left_s": 30.0, "lag_s": 0.25}]
+    silent = {"session": 1, "age_s": 20.0, "is_busy": False, "time_left_s": 30.0, "lag_s": 0.25}
+    new = {"session": 2, "age_s": 0.0, "is_busy": True, "time_left_s": 600.0}
+    assert status["sessions"] == [silent, new]
+    assert (status["current_clients"], status["busy_clients"]) == (2, 1)
     assert status["engine"] == "scripted"
     assert status["uptime_s"] == 20.0
-    assert status["admitted_clients"] == 1
+    assert status["admitted_clients"] == 2
 
 
 # -- what the machine carries

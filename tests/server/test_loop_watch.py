@@ -5,7 +5,13 @@ import asyncio
 import pytest
 
 from tests.live.virtual_time import VirtualTimeLoop, run_virtual
-from whisper_streaming.server.loop_watch import INTERVAL_S, KEPT_SAMPLES, LoopStats, LoopWatch
+from whisper_streaming.server.loop_watch import (
+    INTERVAL_S,
+    KEPT_SAMPLES,
+    RECENT_SAMPLES,
+    LoopStats,
+    LoopWatch,
+)
 
 
 def stall(duration_s: float) -> None:
@@ -16,7 +22,7 @@ def stall(duration_s: float) -> None:
 
 
 def test_nothing_is_known_before_the_first_sample() -> None:
-    assert LoopWatch().stats() == LoopStats(0, 0.0, 0.0, 0.0)
+    assert LoopWatch().stats() == LoopStats()
 
 
 def test_a_free_loop_has_no_stalls() -> None:
@@ -25,7 +31,7 @@ def test_a_free_loop_has_no_stalls() -> None:
         watch.open()
         await asyncio.sleep(100.5 * INTERVAL_S)
 
-        assert watch.stats() == LoopStats(100, 0.0, 0.0, 0.0)
+        assert watch.stats() == LoopStats(samples=100)
         watch.close()
 
     run_virtual(scenario())
@@ -64,6 +70,34 @@ def test_only_the_newest_samples_are_kept() -> None:
         # The waits of the stall go down by one interval each; the first hundred are forgotten.
         worst = (KEPT_SAMPLES - 1 - 100) * INTERVAL_S
         assert stats.stall_max_s == pytest.approx(worst, abs=1e-3)
+
+    run_virtual(scenario())
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        pytest.param(0, id="all kept"),
+        pytest.param(KEPT_SAMPLES, id="old ones overwritten"),
+        pytest.param(KEPT_SAMPLES - RECENT_SAMPLES // 2, id="across the end of the ring"),
+    ],
+)
+def test_a_stall_is_recent_for_as_many_samples_as_that_is(before: int) -> None:
+    async def scenario() -> None:
+        watch = LoopWatch()
+        watch.open()
+        await asyncio.sleep((before + 0.5) * INTERVAL_S)
+        stall(3 * INTERVAL_S)
+        # The wait of 2.5 intervals is the first of the three that the stall leaves.
+        await asyncio.sleep((RECENT_SAMPLES - 3) * INTERVAL_S)
+        newest = watch.stats()
+        await asyncio.sleep(INTERVAL_S)
+        one_later = watch.stats()
+        watch.close()
+
+        assert newest.stall_recent_s == pytest.approx(2.5 * INTERVAL_S, abs=1e-4)
+        assert one_later.stall_recent_s == pytest.approx(1.5 * INTERVAL_S, abs=1e-4)
+        assert one_later.stall_max_s == newest.stall_max_s == newest.stall_recent_s
 
     run_virtual(scenario())
 

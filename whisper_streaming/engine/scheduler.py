@@ -166,6 +166,8 @@ class Scheduler:
             waiting=len(self._waiting),
             running=sum(len(run.batch) for run in self._fleet.runs),
             lost_workers=self._fleet.lost,
+            started=self._waits.count,
+            queue_wait_s=self._waits.total_s,
             queue_wait_p50_s=self._waits.percentile(50),
             queue_wait_p95_s=self._waits.percentile(95),
         )

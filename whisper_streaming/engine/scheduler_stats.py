@@ -23,6 +23,8 @@ class SchedulerStats:
         running: Requests inside the backend now, cancelled ones included.
         lost_workers: Workers that hang in a decode now.
         decode_s: Seconds spent in the backend, all workers together.
+        started: Requests that the backend was called with, without their retries.
+        queue_wait_s: Seconds that those waited for the call, all together.
         queue_wait_p50_s: Median wait of the last requests from arrival to the backend's call.
         queue_wait_p95_s: 95th percentile of the same.
     """
@@ -37,6 +39,8 @@ class SchedulerStats:
     running: int = 0
     lost_workers: int = 0
     decode_s: float = 0.0
+    started: int = 0
+    queue_wait_s: float = 0.0
     queue_wait_p50_s: float = 0.0
     queue_wait_p95_s: float = 0.0
 
@@ -47,12 +51,21 @@ class SchedulerStats:
 
 
 class QueueWaits:
-    """The waits of the last requests."""
+    """The waits of the last requests; of all of them number and sum.
+
+    Attributes:
+        count: How many there were.
+        total_s: Their sum.
+    """
 
     def __init__(self) -> None:
+        self.count = 0
+        self.total_s = 0.0
         self._waits_s: deque[float] = deque(maxlen=RECENT_WAITS)
 
     def add(self, wait_s: float) -> None:
+        self.count += 1
+        self.total_s += wait_s
         self._waits_s.append(wait_s)
 
     def percentile(self, percent: float) -> float:

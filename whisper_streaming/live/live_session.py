@@ -121,6 +121,7 @@ class LiveSession(Generic[Message]):
         limits: LimitSettings,
         timing: Timing,
         log: Log,
+        stats: SessionStats | None = None,
     ) -> None:
         self._socket = socket
         self._codec = codec
@@ -136,7 +137,7 @@ class LiveSession(Generic[Message]):
         self._work = _Work()
         self._idle = _IdleTimer(timing.idle_flush_s, self._flush)
         self._end = _InputEnd()
-        self.stats = SessionStats()
+        self.stats = stats or SessionStats()
         self.account: AudioAccount | None = None
 
     @property

@@ -1,9 +1,11 @@
 """Numbers of one session for its log line and the status page; no words."""
 
 import math
+import time
 from array import array
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from whisper_streaming.core.audio import SAMPLE_RATE, seconds
@@ -12,6 +14,9 @@ from whisper_streaming.core.hypothesis import Hypothesis
 
 _KEPT_VALUES: Final = 4096
 """Newest lags and latencies kept: bounds an endless session, and covers an hour of a usual one."""
+
+RECENT_S: Final = 60.0
+"""Words of so long are in the latencies of all sessions."""
 
 _ARRIVAL_STEP_S: Final = 0.02
 _KEPT_ARRIVALS: Final = 65_536
@@ -27,10 +32,54 @@ def percentile(values: Sequence[float], percent: float) -> float:
     return sorted(values)[max(rank, 1) - 1]
 
 
-class SessionStats:
-    """Collects what one session costs and how late its words are."""
+@dataclass(frozen=True, slots=True)
+class LatencyStats:
+    """How late words became final, from the arrival of their last sample.
 
-    def __init__(self) -> None:
+    Attributes:
+        words: How many there were.
+        p50_s: Median; None without words.
+        p95_s: 95th percentile; None without words.
+    """
+
+    words: int
+    p50_s: float | None
+    p95_s: float | None
+
+
+class RecentLatencies:
+    """How late the final words of all sessions were in the last ``RECENT_S`` seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        # When a word became final, and how late that was. When full, the oldest is forgotten.
+        self._latencies = deque[tuple[float, float]](maxlen=_KEPT_VALUES)
+
+    def add(self, latency_s: float) -> None:
+        """A word became final now."""
+        self._latencies.append((self._clock(), latency_s))
+
+    def stats(self) -> LatencyStats:
+        """The distribution now."""
+        begin = self._clock() - RECENT_S
+        while self._latencies and self._latencies[0][0] < begin:
+            self._latencies.popleft()
+        latencies = sorted(latency for _, latency in self._latencies)
+        if not latencies:
+            return LatencyStats(0, None, None)
+        p50_s, p95_s = (round(percentile(latencies, percent), 4) for percent in (50, 95))
+        return LatencyStats(len(latencies), p50_s, p95_s)
+
+
+class SessionStats:
+    """Collects what one session costs and how late its words are.
+
+    Args:
+        shared: Gets the latency of each word, too.
+    """
+
+    def __init__(self, shared: RecentLatencies | None = None) -> None:
+        self._shared = shared
         self.received_samples = 0
         self.decodes = 0
         self.failures = 0
@@ -82,6 +131,8 @@ class SessionStats:
         arrived = self._arrivals.time_of(end_sample)
         if arrived is not None:
             self._commit_latencies.append(now - arrived)
+            if self._shared is not None:
+                self._shared.add(now - arrived)
 
 
 class _Arrivals:

@@ -62,6 +62,7 @@ class Place:
         return {
             "session": self.number,
             "age_s": round(now - self.started, 3),
+            "is_busy": self.is_busy(now),
             "time_left_s": round(max(0.0, self.deadline - now), 3),
             **self._report(),
         }
@@ -179,6 +180,7 @@ class ClientManager:
         now = self._clock()
         return {
             "current_clients": self.current_clients,
+            "busy_clients": sum(place.is_busy(now) for place in self._places.values()),
             "max_clients": self.max_clients,
             "estimated_wait_time_minutes": self.estimated_wait_s() / 60,
             "is_full": self.is_full,

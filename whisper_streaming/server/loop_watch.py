@@ -2,6 +2,7 @@
 
 import asyncio
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +11,8 @@ import numpy as np
 INTERVAL_S: Final = 0.05
 KEPT_SAMPLES: Final = 12_000
 """Ten minutes of them, 48 kB."""
+RECENT_SAMPLES: Final = 200
+"""Ten seconds of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +24,14 @@ class LoopStats:
         stall_p50_s: Median lateness of the event loop; its clock alone makes it up to 1 ms.
         stall_p99_s: 99th percentile of the same.
         stall_max_s: The worst.
+        stall_recent_s: The worst of the newest ``RECENT_SAMPLES``.
     """
 
     samples: int = 0
     stall_p50_s: float = 0.0
     stall_p99_s: float = 0.0
     stall_max_s: float = 0.0
+    stall_recent_s: float = 0.0
 
 
 class LoopWatch:
@@ -54,7 +59,8 @@ class LoopWatch:
             return LoopStats()
         # Values that occurred, and not from below: a bound that holds for 99 % of the samples.
         p50, p99, worst = np.percentile(self._stalls_s, (50, 99, 100), method="higher").tolist()
-        return LoopStats(len(self._stalls_s), round(p50, 5), round(p99, 5), round(worst, 5))
+        recent = max(self._newest(RECENT_SAMPLES))
+        return LoopStats(len(self._stalls_s), *(round(s, 5) for s in (p50, p99, worst, recent)))
 
     def _wait(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
         self._timer = loop.call_at(due, self._sample, loop, due)
@@ -69,6 +75,12 @@ class LoopWatch:
             self._keep(now - due)
             due += INTERVAL_S
         self._wait(loop, max(due, now))
+
+    def _newest(self, count: int) -> Sequence[float]:
+        """The newest ``count`` samples at the most."""
+        end = self._next  # 0 as long as nothing was overwritten
+        newest = self._stalls_s[max(0, end - count) : end]
+        return newest + self._stalls_s[-(count - len(newest)) :] if len(newest) < count else newest
 
     def _keep(self, stall_s: float) -> None:
         if len(self._stalls_s) < KEPT_SAMPLES:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from websockets.exceptions import ConnectionClosed
@@ -31,6 +31,7 @@ from whisper_streaming.live.live_session import (
 )
 from whisper_streaming.live.media_pool import MediaPool
 from whisper_streaming.live.session_setup import SessionSetup, set_up_session
+from whisper_streaming.live.session_stats import RecentLatencies, SessionStats
 from whisper_streaming.live.vad_thread import VadThread
 from whisper_streaming.server.client_manager import ClientManager, Place
 from whisper_streaming.server.measured import Measured
@@ -59,6 +60,7 @@ class Service:
     speech_vad: VadThread
     media: MediaPool
     measured: Measured | None = None
+    latencies: RecentLatencies = field(default_factory=RecentLatencies)
 
 
 class SessionLogger(logging.LoggerAdapter[logging.Logger]):
@@ -165,6 +167,7 @@ class ServeClient:
                 send_timeout_s=service.config.limits.send_timeout_s,
             ),
             log=self._log,
+            stats=SessionStats(service.latencies),
         )
         place.report_with(lambda: self._report(live, setup), lambda: not session.has_open_utterance)
         return live

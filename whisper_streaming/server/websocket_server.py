@@ -31,6 +31,7 @@ from whisper_streaming.server.listen import bind_sockets, listen_error
 from whisper_streaming.server.loop_watch import LoopWatch
 from whisper_streaming.server.measured import Measured, measure
 from whisper_streaming.server.pages import read_pages
+from whisper_streaming.server.process_stats import process_stats
 from whisper_streaming.server.serve_client import ServeClient, Service
 from whisper_streaming.server.tls import create_tls_context
 from whisper_streaming.vad import create_vad
@@ -362,10 +363,13 @@ class WhisperStreamingServer:
         self.client_manager.add_section("models", lambda: [model.name for model in backend.models])
         self.client_manager.add_section("is_healthy", lambda: self.is_healthy)
         self.client_manager.add_section("scheduler", lambda: asdict(scheduler.stats()))
+        self.client_manager.add_section("workers", lambda: backend.workers)
+        self.client_manager.add_section("final_words", lambda: asdict(service.latencies.stats()))
         self.client_manager.add_section("vad", lambda: asdict(speech_vad.stats()))
         self.client_manager.add_section("media", lambda: asdict(service.media.stats()))
         self.client_manager.add_section("event_loop", lambda: asdict(watch.stats()))
 
+        self.client_manager.add_section("process", lambda: asdict(process_stats()))
     def _expect_running(self) -> "_Running":
         if self._running is None:
             raise SessionStateError("the server does not run")
