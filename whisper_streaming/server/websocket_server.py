@@ -362,14 +362,14 @@ class WhisperStreamingServer:
         self.client_manager.add_section("engine", lambda: backend.engine)
         self.client_manager.add_section("models", lambda: [model.name for model in backend.models])
         self.client_manager.add_section("is_healthy", lambda: self.is_healthy)
-        self.client_manager.add_section("scheduler", lambda: asdict(scheduler.stats()))
         self.client_manager.add_section("workers", lambda: backend.workers)
         self.client_manager.add_section("final_words", lambda: asdict(service.latencies.stats()))
+        self.client_manager.add_section("scheduler", lambda: asdict(scheduler.stats()))
         self.client_manager.add_section("vad", lambda: asdict(speech_vad.stats()))
         self.client_manager.add_section("media", lambda: asdict(service.media.stats()))
         self.client_manager.add_section("event_loop", lambda: asdict(watch.stats()))
-
         self.client_manager.add_section("process", lambda: asdict(process_stats()))
+
     def _expect_running(self) -> "_Running":
         if self._running is None:
             raise SessionStateError("the server does not run")
