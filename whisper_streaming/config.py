@@ -242,6 +242,27 @@ class LimitSettings(Settings):
     )
 
 
+class AsrSettings(Settings):
+    """WhisperLiveKit's protocol, on `/asr`."""
+
+    pcm_input: bool = Field(
+        default=True,
+        description="Ask clients for raw samples in place of what their browser records. Both are "
+        "always taken.",
+    )
+    retention_s: PositiveSeconds = Field(
+        default=600.0,
+        description="A full state lists the lines that ended in so long before the newest one.",
+    )
+    diff_retention_s: PositiveSeconds = Field(
+        default=300.0,
+        description="The same in diff mode, where clients can keep what they are told to drop.",
+    )
+    max_lines: int = Field(
+        default=1000, ge=1, description="Lines that a state lists at the most, in both modes."
+    )
+
+
 class MediaSettings(Settings):
     """How audio in a container (WebM, Ogg, MP4, MP3, WAV, FLAC) is decoded."""
 
@@ -337,6 +358,7 @@ class ServerConfig(Settings):
     policy: PolicySettings = PolicySettings()
     segment: SegmentSettings = SegmentSettings()
     limits: LimitSettings = LimitSettings()
+    asr: AsrSettings = AsrSettings()
     media: MediaSettings = MediaSettings()
     scheduler: SchedulerSettings = SchedulerSettings()
 

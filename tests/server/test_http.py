@@ -7,9 +7,13 @@ import pytest
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from whisper_streaming.config import SegmentSettings
+from tests.wire.live_kit_client import LiveKitClient
+from whisper_streaming.config import AsrSettings, SegmentSettings
+from whisper_streaming.core.events import UtteranceEnded, WordsCommitted
+from whisper_streaming.core.hypothesis import Word
 from whisper_streaming.server.http import Routes
 from whisper_streaming.server.pages import WebFile
+from whisper_streaming.wire.base import Welcome
 from whisper_streaming.wire.text_stream import TextStreamCodec
 from whisper_streaming.wire.whisper_live import WhisperLiveServerCodec
 from whisper_streaming.wire.whisper_live_kit import WhisperLiveKitCodec
@@ -43,6 +47,24 @@ def answer(
     response = routes(pages=pages).respond(Request(path, headers, method))
     assert response is not None
     return response
+
+
+@pytest.mark.parametrize(("mode", "kept"), [("full", 7), ("diff", 4), ("full&language=en", 7)])
+def test_the_settings_of_asr_hold_for_its_clients(mode: str, kept: int) -> None:
+    asr = AsrSettings(pcm_input=False, retention_s=60.0, diff_retention_s=30.0, max_lines=7)
+    codec = Routes(SegmentSettings(), lambda: True, dict, asr=asr).create_codec(f"/asr?mode={mode}")
+    config, first = codec.welcome(Welcome("scripted", "demo"))
+    client = LiveKitClient()
+    client.on_message(json.loads(first))
+
+    for number in range(20):
+        at = 10.0 * number
+        events = [WordsCommitted(number, (Word(" so", at, at + 5),)), UtteranceEnded(number, at)]
+        for message in codec.encode(events):
+            client.on_message(json.loads(message))
+
+    assert json.loads(config)["useAudioWorklet"] is False
+    assert len(client.state["lines"]) == kept
 
 
 @pytest.mark.parametrize(("healthy", "status"), [(True, 200), (False, 503)])

@@ -68,6 +68,7 @@ def test_a_diff_has_everything_but_the_lines() -> None:
         pytest.param([A, B, C], [A, B], 3, [A, B], id="last line taken back: all again"),
         pytest.param([A, A, B], [A, B], 1, None, id="as few dropped as can be"),
         pytest.param([A, B, A], [A, B, A, B], None, [B], id="repetition"),
+        pytest.param([A, B], [Line(0, 1.001, " a"), B], None, None, id="as it travels, the same"),
         pytest.param([A], [A, HIDDEN, SILENCE], None, [SILENCE], id="empty lines do not count"),
     ],
 )

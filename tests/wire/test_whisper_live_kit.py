@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.wire.live_kit_client import Fields
+from whisper_streaming.config import AsrSettings
 from whisper_streaming.core.events import (
     AudioAccount,
     AudioGap,
@@ -35,7 +36,11 @@ from whisper_streaming.errors import (
 )
 from whisper_streaming.wire.base import Audio, Configure, EndOfAudio, Welcome
 from whisper_streaming.wire.whisper_live_kit import WhisperLiveKitCodec
-from whisper_streaming.wire.whisper_live_kit_lines import Retention
+from whisper_streaming.wire.whisper_live_kit_lines import (
+    DIFF_RETENTION,
+    FULL_RETENTION,
+    Retention,
+)
 
 EMPTY: Fields = {
     "status": "no_audio_detected",
@@ -206,6 +211,15 @@ def test_in_diff_mode_final_words_wait_in_the_buffer_for_their_line() -> None:
     assert "new_lines" not in first
     assert (texts(second | {"lines": second["new_lines"]})) == [" I am fine."]
     assert (second["n_lines"], second["buffer_transcription"]) == (1, "")
+
+
+@pytest.mark.parametrize("mode", ["full", "diff"])
+def test_letters_of_all_languages_travel_as_they_are(mode: str) -> None:
+    codec = welcomed(f"mode={mode}")
+
+    (message,) = codec.encode([WordsCommitted(1, words(" naïve| 猫")), UtteranceEnded(1, 1.0)])
+
+    assert '"text": " naïve 猫"' in message
 
 
 def test_lines_end_at_sentences_pauses_speakers_and_the_longest_length() -> None:
@@ -392,6 +406,13 @@ def sentences(count: int, *, pause_s: float = 0.0) -> Sequence[tuple[Event, ...]
         said = words(f" line| {number % 10}.", number * (1.0 + pause_s))
         batches.append((WordsCommitted(number, said), UtteranceEnded(number, said[-1].end)))
     return batches
+
+
+def test_by_default_as_much_is_kept_as_the_settings_say() -> None:
+    asr = AsrSettings()
+
+    assert Retention(asr.retention_s, asr.max_lines) == FULL_RETENTION
+    assert Retention(asr.diff_retention_s, asr.max_lines) == DIFF_RETENTION
 
 
 def test_old_lines_are_dropped() -> None:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from whisper_streaming.config import SegmentSettings
+from whisper_streaming.config import AsrSettings, SegmentSettings
 from whisper_streaming.core.transcript import SegmentRules
 from whisper_streaming.errors import UnsupportedAudio
 from whisper_streaming.server.pages import WebFile
@@ -18,6 +18,8 @@ from whisper_streaming.wire.base import ServerCodec
 from whisper_streaming.wire.text_stream import TextStreamCodec
 from whisper_streaming.wire.whisper_live import WhisperLiveServerCodec
 from whisper_streaming.wire.whisper_live_kit import WhisperLiveKitCodec
+from whisper_streaming.wire.whisper_live_kit_lines import Retention
+from whisper_streaming.wire.whisper_live_kit_messages import parse_query
 
 HEALTH_PATH: Final = "/healthz"
 STATUS_PATH: Final = "/status"
@@ -41,6 +43,7 @@ class Routes:
         get_status: What ``/status`` shows.
         info: What ``/info`` shows.
         pages: Files for browsers by path; empty if there are none for them.
+        asr: What is special to WhisperLiveKit's protocol.
     """
 
     segment: SegmentSettings
@@ -48,6 +51,7 @@ class Routes:
     get_status: Callable[[], Mapping[str, object]]
     info: Mapping[str, object] = field(default_factory=dict)
     pages: Mapping[str, WebFile] = field(default_factory=dict)
+    asr: AsrSettings = field(default_factory=AsrSettings)
 
     def respond(self, request: Request) -> Response | None:
         """Answer a request that opens no WebSocket; None lets it open one."""
@@ -73,8 +77,18 @@ class Routes:
             fields = parse_qs(query, keep_blank_values=True)
             return TextStreamCodec(fields.get("format", ["f32"])[-1], rules)
         if path.rstrip("/") == ASR_PATH:
-            return WhisperLiveKitCodec(query, rules)
+            return self._create_asr_codec(query, rules)
         return WhisperLiveServerCodec(rules)
+
+    def _create_asr_codec(self, query: str, rules: SegmentRules) -> WhisperLiveKitCodec:
+        wants_diffs = parse_query(query).wants_diffs
+        max_age_s = self.asr.diff_retention_s if wants_diffs else self.asr.retention_s
+        return WhisperLiveKitCodec(
+            query,
+            rules,
+            retention=Retention(max_age_s, self.asr.max_lines),
+            pcm_input=self.asr.pcm_input,
+        )
 
     def _respond_http(self, path: str, request: Request) -> Response:
         if request.method not in _METHODS:

@@ -222,6 +222,7 @@ class WhisperStreamingServer:
             self.client_manager.get_status,
             public_info(self.config, backend),
             read_pages() if self.config.pages else {},
+            self.config.asr,
         )
 
     async def _serve_client(

@@ -115,7 +115,7 @@ class WhisperLiveKitCodec:
             return []
         if self._tracker is None:
             return [self._printer.print(state)]
-        return [json.dumps(self._tracker.to_message(state))]
+        return [_dump(self._tracker.to_message(state))]
 
 
 class _StatePrinter:
@@ -131,10 +131,16 @@ class _StatePrinter:
         """``state.to_dict()`` as JSON."""
         known, self._printed = self._printed, {}
         for line in state.visible_lines():
-            self._printed[line] = known.get(line) or json.dumps(line.to_dict())
+            self._printed[line] = known.get(line) or _dump(line.to_dict())
         lines = ", ".join(self._printed.values())
-        rest = json.dumps(state.volatile_fields()).removeprefix("{")
-        return f'{{"status": {json.dumps(state.status)}, "lines": [{lines}], {rest}'
+        rest = _dump(state.volatile_fields()).removeprefix("{")
+        return f'{{"status": {_dump(state.status)}, "lines": [{lines}], {rest}'
+
+
+def _dump(value: object) -> str:
+    # As WhisperLiveKit. Escapes make two to six bytes of each letter that is not ASCII, and the
+    # Python library for WebSockets takes no message above 1 MiB unless it is told to.
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _refusal(reason: str) -> str:
