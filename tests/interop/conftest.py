@@ -1,6 +1,5 @@
-"""The real WhisperLive from its wheel, our server, and recordings for both."""
+"""The real peers from their wheels, our server, and recordings for all of them."""
 
-import platform
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,8 @@ from tests.interop.processes import our_server
 from tests.interop.recordings import Excerpt, cut
 from whisper_streaming.bench.stock_environment import (
     WHISPER_LIVE,
+    WHISPER_LIVE_KIT,
+    Release,
     StockEnvironment,
     provide_environment,
 )
@@ -19,10 +20,19 @@ from whisper_streaming.errors import BenchmarkError
 @pytest.fixture(scope="session")
 def stock(pytestconfig: pytest.Config) -> StockEnvironment:
     """The real WhisperLive; skips where the package index does not give it."""
+    return provide(WHISPER_LIVE, pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def live_kit(pytestconfig: pytest.Config) -> StockEnvironment:
+    """The real WhisperLiveKit; skips where the package index does not give it."""
+    return provide(WHISPER_LIVE_KIT, pytestconfig)
+
+
+def provide(release: Release, pytestconfig: pytest.Config) -> StockEnvironment:
     assert pytestconfig.cache is not None
-    name = f"whisper-live-{WHISPER_LIVE}-python-{platform.python_version()}"
     try:
-        return provide_environment(pytestconfig.cache.mkdir(name))
+        return provide_environment(pytestconfig.cache.mkdir(release.folder_name), release)
     except BenchmarkError as error:
         pytest.skip(str(error))
 

@@ -16,7 +16,6 @@ It takes twice as long as "bench latency". All definitions are in docs/benchmark
 
 import argparse
 import os
-import platform
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -45,7 +44,7 @@ from whisper_streaming.bench.stock_environment import WHISPER_LIVE, provide_envi
 from whisper_streaming.config import BackendSettings
 
 OURS: Final = "whisper-streaming"
-STOCK: Final = f"WhisperLive {WHISPER_LIVE}"
+STOCK: Final = f"WhisperLive {WHISPER_LIVE.version}"
 
 # What WhisperLive's own client sends.
 STOCK_OPTIONS: Final[Mapping[str, object]] = {
@@ -103,8 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def default_environment() -> Path:
     """Where WhisperLive is kept between runs."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    name = f"whisper-live-{WHISPER_LIVE}-python-{platform.python_version()}"
-    return cache / "whisper-streaming" / name
+    return cache / "whisper-streaming" / WHISPER_LIVE.folder_name
 
 
 def run(arguments: argparse.Namespace) -> Report:

@@ -1,5 +1,6 @@
-"""An environment of its own for the real WhisperLive, made once and kept."""
+"""Environments of their own for the real peers, made once and kept."""
 
+import platform
 import shutil
 import subprocess
 import sys
@@ -11,20 +12,39 @@ from typing import Final
 
 from whisper_streaming.errors import BenchmarkError
 
-WHISPER_LIVE: Final = "0.10.0"
-
-# Without their dependencies: the wheel asks for torch, OpenVINO and a sound library, and its
-# client imports only these. The versions are ours, so that no later release breaks anything
-# and the downloads of our own environment serve twice.
-_BESIDE: Final = ("websocket-client", "numpy", "av")
-
 _STAMP: Final = "installed"
 _INSTALL_TIMEOUT_S: Final = 300.0
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """A release of a peer, installed without its dependencies.
+
+    Attributes:
+        name: On the package index.
+        version: Of the release.
+        beside: What its client imports of what the wheel asks for. The versions are ours, so that
+            no later release breaks anything and the downloads of our own environment serve twice.
+    """
+
+    name: str
+    version: str
+    beside: tuple[str, ...]
+
+    @property
+    def folder_name(self) -> str:
+        """Of a folder that holds it for this Python."""
+        return f"{self.name}-{self.version}-python-{platform.python_version()}"
+
+
+# Their wheels ask for torch, sound libraries and web servers.
+WHISPER_LIVE: Final = Release("whisper-live", "0.10.0", ("websocket-client", "numpy", "av"))
+WHISPER_LIVE_KIT: Final = Release("whisperlivekit", "0.2.26", ("websockets",))
+
+
+@dataclass(frozen=True, slots=True)
 class StockEnvironment:
-    """Where the real WhisperLive is installed.
+    """Where a real peer is installed.
 
     Attributes:
         python: Its interpreter.
@@ -35,18 +55,19 @@ class StockEnvironment:
     packages: Path
 
 
-def provide_environment(folder: Path) -> StockEnvironment:
+def provide_environment(folder: Path, release: Release = WHISPER_LIVE) -> StockEnvironment:
     """The environment in ``folder``, installed if it is not there yet.
 
     Raises:
         BenchmarkError: If the package index does not give what is needed.
     """
-    requirements = [f"whisper-live=={WHISPER_LIVE}", *(f"{p}=={version(p)}" for p in _BESIDE)]
+    beside = (f"{package}=={version(package)}" for package in release.beside)
+    requirements = [f"{release.name}=={release.version}", *beside]
     contents = "\n".join([sys.prefix, sys.version, *requirements])
     stamp = folder / _STAMP
     if not stamp.is_file() or stamp.read_text(encoding="utf-8") != contents:
         shutil.rmtree(folder, ignore_errors=True)
-        _install(folder, requirements)
+        _install(folder, release, requirements)
         stamp.write_text(contents, encoding="utf-8")
     python = _python(folder)
     site = "import sysconfig; print(sysconfig.get_path('purelib'))"
@@ -54,20 +75,20 @@ def provide_environment(folder: Path) -> StockEnvironment:
     return StockEnvironment(python, Path(found.stdout.strip()))
 
 
-def _install(folder: Path, requirements: list[str]) -> None:
+def _install(folder: Path, release: Release, requirements: list[str]) -> None:
     venv.create(folder, with_pip=True)
     command = [str(_python(folder)), "-m", "pip", "install", "--quiet", "--no-deps", *requirements]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_TIMEOUT_S)
     except subprocess.TimeoutExpired as exc:
-        raise _missing(f"no answer within {_INSTALL_TIMEOUT_S:g} s") from exc
+        raise _missing(release, f"no answer within {_INSTALL_TIMEOUT_S:g} s") from exc
     if done.returncode != 0:
-        raise _missing((done.stderr.strip().splitlines() or ["pip failed"])[-1])
+        raise _missing(release, (done.stderr.strip().splitlines() or ["pip failed"])[-1])
 
 
-def _missing(reason: str) -> BenchmarkError:
+def _missing(release: Release, reason: str) -> BenchmarkError:
     return BenchmarkError(
-        f"whisper-live {WHISPER_LIVE} cannot be had from the package index: {reason}"
+        f"{release.name} {release.version} cannot be had from the package index: {reason}"
     )
 
 
