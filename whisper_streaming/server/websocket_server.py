@@ -2,12 +2,10 @@
 
 import asyncio
 import logging
-import signal
 import socket
 import ssl
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Final, Self
 
@@ -33,6 +31,7 @@ from whisper_streaming.server.measured import Measured, measure
 from whisper_streaming.server.pages import read_pages
 from whisper_streaming.server.process_stats import process_stats
 from whisper_streaming.server.serve_client import ServeClient, Service
+from whisper_streaming.server.signals import Signals
 from whisper_streaming.server.tls import create_tls_context
 from whisper_streaming.vad import create_vad
 
@@ -310,7 +309,7 @@ class WhisperStreamingServer:
         return measured
 
     async def _run(self, loaded: "_Loaded", on_started: Callable[[Self], None] | None) -> None:
-        signals = _Signals()
+        signals = Signals()
         await self._open(loaded)
         with signals.installed():
             if on_started is not None:
@@ -414,32 +413,6 @@ class _Running:
         for server in self.servers:
             await server.wait_closed()
         await self.stack.aclose()
-
-
-class _Signals:
-    """SIGTERM and Ctrl-C as something to wait for."""
-
-    def __init__(self) -> None:
-        self._arrived = asyncio.Event()
-
-    async def wait(self) -> None:
-        """Wait for the next signal."""
-        await self._arrived.wait()
-        self._arrived.clear()
-
-    @contextmanager
-    def installed(self) -> Iterator[None]:
-        """Catch the signals; only the main thread gets any."""
-        loop = asyncio.get_running_loop()
-        with ExitStack() as stack:
-            if threading.current_thread() is threading.main_thread():
-                for number in (signal.SIGTERM, signal.SIGINT):
-                    # Not loop.add_signal_handler, which does not exist on Windows.
-                    previous = signal.signal(
-                        number, lambda *_: loop.call_soon_threadsafe(self._arrived.set)
-                    )
-                    stack.callback(signal.signal, number, previous)
-            yield
 
 
 def _loggable_path(target: str) -> str:
