@@ -8,7 +8,7 @@ from importlib import resources
 
 import pytest
 
-from tests.server.peers import WORDS, scripted_config, serving, transcribe
+from tests.server.peers import WORDS, scripted_config, serving, session, transcribe
 from whisper_streaming.server import WhisperStreamingServer
 from whisper_streaming.version import __version__
 
@@ -109,3 +109,21 @@ async def test_the_status_has_the_numbers_of_the_page() -> None:
     assert after["scheduler"]["queue_wait_s"] >= before["scheduler"]["queue_wait_s"]
     assert after["process"]["cpu_s"] > 0
     assert after["event_loop"]["stall_recent_s"] <= after["event_loop"]["stall_max_s"]
+
+
+async def test_the_status_is_a_page_for_browsers_and_json_for_programs() -> None:
+    async with serving() as server:
+        page = await ask(server, "/status", Accept="text/html,*/*;q=0.8")
+        status = await ask(server, "/status", Accept="*/*")
+
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert b"<title>Server status</title>" in page.body
+    assert json.loads(status.body)["current_clients"] == 0
+
+
+async def test_the_status_does_not_tell_what_a_client_calls_itself() -> None:
+    async with serving() as server, session(server, uid="somebodys-name"):
+        status = await ask(server, "/status")
+
+    assert json.loads(status.body)["current_clients"] == 1
+    assert b"somebodys-name" not in status.body

@@ -1,4 +1,4 @@
-"""The modules of the captions page that need no page, under Node."""
+"""The modules of the pages that need no page, under Node."""
 
 import subprocess
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-MODULES = ("captions", "client", "export", "kept-audio", "resample", "transcript")
+MODULES = ("captions", "client", "export", "kept-audio", "resample", "status", "transcript")
 
 
 @pytest.mark.requires_node
