@@ -32,6 +32,9 @@ STRONG_VOICE: Final = 1.5
 SHORTEST_VOICE_S: Final = 0.18
 # Word times come from attention and are not exact.
 TIME_MARGIN_S: Final = 0.5
+# In the sound before a sentence a decoder likes to begin one of its own, of words like these.
+LIKELY_PROBABILITY: Final = 0.6
+UNLIKELY_TIME_MARGIN_S: Final = 0.2
 
 STEADY_DB: Final = 3.2
 STEADY_MARGIN_S: Final = 0.6
@@ -116,7 +119,9 @@ def is_sure(word: Word, hypothesis: Hypothesis) -> bool:
 
 def lacks_voice(word: Word, track: VoiceTrack) -> bool:
     """Whether the detector heard no voice near ``word``, or only what a click gives."""
-    voice = track.heard(word.start - TIME_MARGIN_S, word.end + TIME_MARGIN_S)
+    is_likely = word.probability >= LIKELY_PROBABILITY
+    margin_s = TIME_MARGIN_S if is_likely else UNLIKELY_TIME_MARGIN_S
+    voice = track.heard(word.start - margin_s, word.end + margin_s)
     return voice.peak < STRONG_VOICE * track.threshold and voice.voiced_s < SHORTEST_VOICE_S
 
 
