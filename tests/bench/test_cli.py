@@ -80,7 +80,9 @@ def test_latency_hears_every_word_live_simulated_and_offline(
 
 
 @pytest.mark.slow
-def test_load_measures_one_session_first_and_judges_each_number(folder: Path) -> None:
+def test_load_measures_one_session_first_and_judges_each_number(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     limit = folder / "out" / "limit.json"
     limit.parent.mkdir()
     command = "whisper-streaming bench limit --json limit.json"
@@ -97,6 +99,7 @@ def test_load_measures_one_session_first_and_judges_each_number(folder: Path) ->
     assert all(row["carried"] is (row["verdict"] == "yes") for row in report["rows"])
     carried = [row["sessions"] for row in report["rows"] if row["carried"]]
     assert report["details"]["capacity"] == max(carried, default=0)
+    assert f"Clients: 1, Carried: {one['verdict']}, Share of limit: 10%" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -27,6 +27,7 @@ from typing import Final
 
 from whisper_streaming.bench.job import Job, Lane
 from whisper_streaming.bench.live_run import LiveRun, failure_notes, run_job, stream_recordings
+from whisper_streaming.bench.progress import announce
 from whisper_streaming.bench.recordings import (
     Recording,
     add_recording_arguments,
@@ -126,7 +127,9 @@ def run(arguments: argparse.Namespace) -> Report:
         if count not in runs:
             lanes = lanes_at_once(count, len(recordings))
             runs[count] = _measure(arguments, recordings, lanes, f"{count} sessions")
-        return not faults(runs[count], reference.scores)
+        row = _row(count, runs[count], reference.scores, limit)
+        announce(", ".join(f"{each.heading}: {each.show(row)}" for each in COLUMNS[:4]))
+        return row["carried"] is True
 
     capacity = find_capacity(carries, sorted({1, *steps}), resolution=arguments.resolution)
     return _report(capacity, runs, recordings, limit)
@@ -204,18 +207,7 @@ def _report(
     limit: float | None,
 ) -> Report:
     reference = runs[1].scores
-    rows: list[Row] = []
-    for count, each in sorted(runs.items()):
-        why = faults(each, reference)
-        rows.append(
-            {
-                **each.as_row(count),
-                "expected_wer": expected_wer(each.scores, reference),
-                "carried": not why,
-                "limit_share": None if limit is None else count / limit,
-                "verdict": "no: " + ", ".join(why) if why else "yes",
-            }
-        )
+    rows = [_row(count, each, reference, limit) for count, each in sorted(runs.items())]
     most = runs[max(runs)]
     return Report(
         title=f"Load: {capacity} sessions of {len(recordings)} recordings",
@@ -236,6 +228,17 @@ def _report(
             "status": {str(n): dict(each.cost.status) for n, each in sorted(runs.items())},
         },
     )
+
+
+def _row(count: int, run: LiveRun, reference: Sequence[Score], limit: float | None) -> Row:
+    why = faults(run, reference)
+    return {
+        **run.as_row(count),
+        "expected_wer": expected_wer(run.scores, reference),
+        "carried": not why,
+        "limit_share": None if limit is None else count / limit,
+        "verdict": "no: " + ", ".join(why) if why else "yes",
+    }
 
 
 def _limit_note(capacity: int, limit: float) -> str:

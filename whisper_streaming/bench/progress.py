@@ -23,6 +23,11 @@ def progress_bar(description: str, total: float) -> Iterator[Advance]:
         yield lambda done: progress.advance(task, done)
 
 
+def announce(text: str) -> None:
+    """Tell a first result of a measurement that takes long, on standard error."""
+    Console(stderr=True).print(text, highlight=False)
+
+
 def tracked(items: Sequence[Item], description: str) -> Iterable[Item]:
     """``items``, with a bar that moves by one after each."""
     with progress_bar(description, len(items)) as advance:
