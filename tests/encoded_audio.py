@@ -80,6 +80,30 @@ def forged_wav(
     )  # fmt: skip
 
 
+def webm_that_claims(size: int) -> bytes:
+    """A WebM whose track says that so many bytes of codec data follow; a thousand do."""
+    codec_data = b"\x63\xa2" + _ebml_size(size) + bytes(1000)
+    entry = b"\xae" + _ebml_size(size + 100) + b"\xd7\x81\x01\x83\x81\x02" + codec_data
+    tracks = b"\x16\x54\xae\x6b" + _ebml_size(size + 200) + entry
+    head = b"\x1a\x45\xdf\xa3\x87\x42\x82\x84webm"
+    return head + b"\x18\x53\x80\x67" + _ebml_size(size + 300) + tracks
+
+
+def mp4_that_claims(packets: int) -> bytes:
+    """An MP4 whose first fragment says that it has so many packets, of which one byte comes."""
+    mp4 = encode("mp4", tone(0.1))
+    place = mp4.index(b"trun") - 4
+    size, _, _, _, offset = struct.unpack_from(">I4sIIi", mp4, place)
+    # ISO 14496-12, section 8.8.8: with no field for each packet all of them are in 20 bytes.
+    run = struct.pack(">I4sIIi", 20, b"trun", 1, packets, offset)
+    filler = struct.pack(">I4s", size - 20, b"free") + bytes(size - 28)
+    return mp4[:place] + run + filler + mp4[place + size :]
+
+
+def _ebml_size(size: int) -> bytes:
+    return struct.pack(">Q", 1 << 56 | size)
+
+
 def _ogg_page(packets: list[bytes], granule: int, number: int, *, flags: int = 0) -> bytes:
     fields = struct.pack("<qIII", granule, 1, number, 0)
     lengths = bytes([len(packets), *map(len, packets)])

@@ -3,6 +3,7 @@
 import io
 import queue
 import random
+import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,17 @@ import av
 import numpy as np
 import pytest
 
-from tests.encoded_audio import FORMATS, RATE, encode, forged_wav, opus_bomb, slices, tone
+from tests.encoded_audio import (
+    FORMATS,
+    RATE,
+    encode,
+    forged_wav,
+    mp4_that_claims,
+    opus_bomb,
+    slices,
+    tone,
+    webm_that_claims,
+)
 from whisper_streaming.core.audio import SAMPLE_RATE, FloatArray
 from whisper_streaming.media import decode_media
 from whisper_streaming.media_frames import Answer, Request
@@ -309,6 +320,16 @@ def test_a_stream_for_which_there_is_no_memory_is_refused(
     monkeypatch.setattr("av.open", fail)
 
     assert decode([TONES["webm"]]).refusal == "the WebM audio needs too much memory"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say who uses how much")
+@pytest.mark.parametrize("claim", [webm_that_claims(2**26), mp4_that_claims(1_000_000)])
+def test_a_few_bytes_that_claim_much_memory_are_refused(claim: bytes) -> None:
+    decoded = decode([claim])
+
+    assert len(claim) < 3000
+    assert decoded.refusal is not None
+    assert decoded.refusal.endswith("audio needs too much memory")
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """The decoder process by itself."""
 
 import json
+import os
 import subprocess
 import sys
+import threading
 from dataclasses import asdict
 
 import pytest
@@ -11,7 +13,7 @@ from tests.encoded_audio import encode, tone
 from whisper_streaming.core.audio import SAMPLE_RATE
 from whisper_streaming.media_frames import Answer, Frame, FrameReader, Request
 from whisper_streaming.media_stream import StreamLimits
-from whisper_streaming.media_worker import MODULE
+from whisper_streaming.media_worker import MODULE, DecoderProcess
 
 COMMAND = [sys.executable, "-m", MODULE, "256", json.dumps(asdict(StreamLimits()))]
 
@@ -39,6 +41,32 @@ def test_it_answers_what_it_can_and_ends_with_its_input() -> None:
     assert (answer.kind, answer.stream, rest) == (Answer.DONE, 7, b"")
     assert len(answer.content) == 4 * SAMPLE_RATE
     assert process.returncode == 0
+
+
+def test_a_stream_without_memory_for_its_thread_ends_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    requests, requesting = os.pipe()
+    answering, answers = os.pipe()
+    process = DecoderProcess(StreamLimits(), answers)
+    frames = [
+        Frame(Request.OPEN, 3, b"WAV"),
+        Frame(Request.FEED, 3, b"RIFF"),
+        Frame(Request.CLOSE, 3),
+    ]
+    os.write(requesting, b"".join(frame.encode() for frame in frames))
+    os.close(requesting)
+
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    process.serve(requests)
+
+    [answer] = FrameReader().push(os.read(answering, 1000))
+    assert answer == Frame(Answer.BROKEN, 3, b"can't start new thread")
+    for descriptor in (requests, answering, answers):
+        os.close(descriptor)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems enforce less")

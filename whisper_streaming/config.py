@@ -276,6 +276,11 @@ class MediaSettings(Settings):
     memory_mb: int = Field(
         default=512, ge=128, description="Memory that a decoder process may use, in 2^20 bytes."
     )
+    stream_memory_mb: int = Field(
+        default=32,
+        ge=8,
+        description="Memory that one session may hold there, in 2^20 bytes; known on Linux only.",
+    )
     linger_s: Seconds = Field(
         default=60.0, description="A decoder process without sessions ends after so long."
     )

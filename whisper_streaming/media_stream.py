@@ -25,6 +25,7 @@ from whisper_streaming.core.audio import SAMPLE_RATE, FloatArray, seconds
 from whisper_streaming.errors import UnsupportedAudio
 from whisper_streaming.media import MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, resample_frames
 from whisper_streaming.media_frames import Answer, Request
+from whisper_streaming.media_memory import MemoryAccount, Turns
 from whisper_streaming.media_wav import read_wav_header
 
 PIECE_SAMPLES: Final = 10 * SAMPLE_RATE
@@ -64,11 +65,13 @@ class StreamLimits:
         cpu_per_s: Processor seconds per second of audio, beyond the first ``GRACE_CPU_S``.
         min_bytes_per_s: Bytes there must be for each second of audio, beyond ``GRACE_AUDIO_S``.
         max_bytes_without_audio: Bytes that may come without a sample in them.
+        max_memory_bytes: Memory that it may hold between two messages.
     """
 
     cpu_per_s: float = 0.2
     min_bytes_per_s: float = 50.0
     max_bytes_without_audio: int = 8 * 2**20
+    max_memory_bytes: int = 32 * 2**20
 
 
 class StreamDecoder:
@@ -78,14 +81,23 @@ class StreamDecoder:
         audio_format: One of ``FORMATS``.
         limits: What it may cost.
         send: Called in the thread with each answer.
+        turns: Shared by the streams of a process.
+
+    Raises:
+        RuntimeError: If there is no memory for another thread.
     """
 
     def __init__(
-        self, audio_format: str, limits: StreamLimits, send: Callable[[Answer, bytes], None]
+        self,
+        audio_format: str,
+        limits: StreamLimits,
+        send: Callable[[Answer, bytes], None],
+        turns: Turns | None = None,
     ) -> None:
         self._format = audio_format
         self._limits = limits
         self._send = send
+        self._memory = MemoryAccount(turns or Turns())
         self._input = _Input(self._await_bytes)
         self._output = _Output()
         self._requests: queue.SimpleQueue[tuple[Request, bytes]] = queue.SimpleQueue()
@@ -108,9 +120,11 @@ class StreamDecoder:
         except _Closed:
             return
         except MemoryError:
-            self._send(Answer.REFUSED, f"the {self._format} audio needs too much memory".encode())
+            self._send(Answer.REFUSED, str(self._needs_too_much()).encode())
         except Exception:  # noqa: BLE001 - the boundary of the thread: the session must be told
             self._send(Answer.BROKEN, traceback.format_exc().encode())
+        finally:
+            self._memory.end_turn()
 
     def _decode_all(self) -> None:
         self._await_request()
@@ -119,6 +133,7 @@ class StreamDecoder:
                 self._output.add(samples, self._input.received)
                 self._check_limits()
                 if self._output.held >= PIECE_SAMPLES:
+                    self._check_memory()
                     self._answer(Answer.PART)
         except (av.error.FFmpegError, OSError) as exc:
             self._judge(exc)
@@ -203,13 +218,16 @@ class StreamDecoder:
         """All bytes are decoded; wait for more. Called by the library: must not raise."""
         try:
             self._check_limits()
+            self._check_memory()
             self._answer(Answer.DONE)
         except (UnsupportedAudio, _Closed) as interruption:
             self._interruption = interruption
             self._input.end()
 
     def _await_request(self) -> None:
+        self._memory.end_turn()
         request, content = self._requests.get()
+        self._memory.begin_turn()
         match request:
             case Request.FEED:
                 self._input.push(content)
@@ -221,6 +239,13 @@ class StreamDecoder:
     def _raise_interruption(self) -> None:
         if self._interruption is not None:
             raise self._interruption
+
+    def _check_memory(self) -> None:
+        if self._memory.held > self._limits.max_memory_bytes:
+            raise self._needs_too_much()
+
+    def _needs_too_much(self) -> UnsupportedAudio:
+        return UnsupportedAudio(f"the {self._format} audio needs too much memory")
 
     def _check_limits(self) -> None:
         limits, received, audio_s = self._limits, self._input.received, seconds(self._output.total)

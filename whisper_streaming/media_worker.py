@@ -9,9 +9,11 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from typing import Final
 
 from whisper_streaming.media_frames import Answer, Frame, FrameReader, Request
+from whisper_streaming.media_memory import Turns
 from whisper_streaming.media_stream import StreamDecoder, StreamLimits
 
 try:
@@ -40,7 +42,8 @@ class DecoderProcess:
         self._limits = limits
         self._output = output
         self._lock = threading.Lock()
-        self._streams: dict[int, StreamDecoder] = {}
+        self._turns = Turns()
+        self._streams: dict[int, StreamDecoder | _NoDecoder] = {}
 
     def serve(self, source: int) -> None:
         """Obey the requests from the file descriptor ``source`` until it ends."""
@@ -51,16 +54,20 @@ class DecoderProcess:
 
     def _obey(self, frame: Frame) -> None:
         if frame.kind == Request.OPEN:
-            number = frame.stream
-
-            def send(kind: Answer, content: bytes) -> None:
-                self._write(Frame(kind, number, content).encode())
-
-            self._streams[number] = StreamDecoder(frame.content.decode(), self._limits, send)
+            self._streams[frame.stream] = self._open(frame.stream, frame.content.decode())
         elif frame.kind == Request.CLOSE:
             self._streams.pop(frame.stream).ask(Request.CLOSE)
         else:
             self._streams[frame.stream].ask(Request(frame.kind), frame.content)
+
+    def _open(self, number: int, audio_format: str) -> "StreamDecoder | _NoDecoder":
+        def send(kind: Answer, content: bytes) -> None:
+            self._write(Frame(kind, number, content).encode())
+
+        try:
+            return StreamDecoder(audio_format, self._limits, send, self._turns)
+        except RuntimeError as exc:
+            return _NoDecoder(send, str(exc))
 
     def _write(self, data: bytes) -> None:
         with self._lock:
@@ -69,6 +76,18 @@ class DecoderProcess:
                     data = data[os.write(self._output, data) :]
             except BrokenPipeError:  # the server is gone
                 os._exit(0)
+
+
+class _NoDecoder:
+    """A stream for which there was no memory when it began; the others go on."""
+
+    def __init__(self, send: Callable[[Answer, bytes], None], reason: str) -> None:
+        self._send = send
+        self._reason = reason
+
+    def ask(self, request: Request, content: bytes = b"") -> None:
+        if request is not Request.CLOSE:
+            self._send(Answer.BROKEN, self._reason.encode())
 
 
 def main() -> None:

@@ -4,14 +4,23 @@ import asyncio
 import logging
 import os
 import signal
-import struct
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.encoded_audio import RATE, encode, opus_bomb, slices, tone
+from tests.encoded_audio import (
+    FORMATS,
+    RATE,
+    encode,
+    mp4_that_claims,
+    opus_bomb,
+    slices,
+    tone,
+    webm_that_claims,
+)
 from whisper_streaming.config import MediaSettings
 from whisper_streaming.core.audio import SAMPLE_RATE, FloatArray
 from whisper_streaming.errors import AudioDecoderError, UnsupportedAudio
@@ -37,19 +46,6 @@ async def decode(stream: MediaStream, *messages: bytes) -> float:
     samples = [await take(stream.decode(message)) for message in messages]
     samples.append(await take(stream.finish()))
     return len(np.concatenate(samples)) / SAMPLE_RATE
-
-
-def matroska_that_claims(size: int) -> bytes:
-    """A WebM whose track says that so many bytes of codec data follow."""
-    codec_data = b"\x63\xa2" + _ebml_size(size) + bytes(1000)
-    entry = b"\xae" + _ebml_size(size + 100) + b"\xd7\x81\x01\x83\x81\x02" + codec_data
-    tracks = b"\x16\x54\xae\x6b" + _ebml_size(size + 200) + entry
-    head = b"\x1a\x45\xdf\xa3\x87\x42\x82\x84webm"
-    return head + b"\x18\x53\x80\x67" + _ebml_size(size + 300) + tracks
-
-
-def _ebml_size(size: int) -> bytes:
-    return struct.pack(">Q", 1 << 56 | size)
 
 
 def started(caplog: pytest.LogCaptureFixture) -> int:
@@ -147,7 +143,7 @@ async def test_a_hostile_stream_leaves_the_others_of_its_process_alone() -> None
     with pytest.raises(UnsupportedAudio, match="which no real recording does"):
         await decode(bomb, opus_bomb(12))
     with pytest.raises(UnsupportedAudio, match="nothing in the WebM stream"):
-        await decode(greedy, matroska_that_claims(200 * 2**20))
+        await decode(greedy, webm_that_claims(200 * 2**20))
     bomb.close()
     greedy.close()
     after_s = await decode(honest, WEBM[5000:])
@@ -155,6 +151,53 @@ async def test_a_hostile_stream_leaves_the_others_of_its_process_alone() -> None
     assert len(before) / SAMPLE_RATE + after_s == 2.0
     assert pool.stats() == MediaStats(processes=1, streams=0, started=1)
     await pool.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say who uses how much")
+async def test_streams_that_wait_with_a_lot_of_memory_are_refused_and_the_others_served() -> None:
+    pool = MediaPool(MediaSettings(processes=1))
+    honest = pool.open_stream()
+    await take(honest.decode(WEBM[:5000]))
+
+    # Each would hold more than the process may have, two of them at the latest, and send no more.
+    for claim in (webm_that_claims(250 * 2**20), mp4_that_claims(2_000_000)) * 3:
+        with pytest.raises(UnsupportedAudio, match="audio needs too much memory"):
+            await take(pool.open_stream().decode(claim))
+
+    for name in FORMATS:
+        assert abs(await decode(pool.open_stream(), encode(name, tone(1.0))) - 1.0) < 0.1
+    await decode(honest, WEBM[5000:])
+    assert pool.stats().lost == 0
+    await pool.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say who uses how much")
+async def test_a_process_that_has_grown_is_replaced(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "whisper_streaming.media")
+    pool = MediaPool(MediaSettings(processes=1, memory_mb=128))  # it has 48 at its start
+    stream = pool.open_stream()
+    await take(stream.decode(webm_that_claims(30 * 2**20)))  # waits for the rest
+
+    newcomer_s = await decode(pool.open_stream(), WEBM)
+
+    assert newcomer_s == 2.0
+    assert caplog.messages[1].endswith("has grown and takes no new streams")
+    assert pool.stats() == MediaStats(processes=2, streams=1, started=2)
+    stream.close()
+    await until_processes_are(pool, 1)
+    await pool.close()
+
+
+async def test_streams_that_never_go_on_hold_up_nobody(pool: MediaPool) -> None:
+    waiting = [pool.open_stream() for _ in range(30)]
+    for number, stream in enumerate(waiting):
+        await take(stream.decode(WEBM[: 5 + 20 * number]))
+
+    assert await decode(pool.open_stream(), *slices(WEBM, 20)) == 2.0
+    assert pool.stats() == MediaStats(processes=2, streams=30, started=2)
+    for stream in waiting:
+        stream.close()
+    assert pool.stats().streams == 0
 
 
 async def test_a_process_that_dies_ends_only_its_sessions_and_is_replaced(

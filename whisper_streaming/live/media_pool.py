@@ -22,6 +22,7 @@ from whisper_streaming.core.audio import FloatArray
 from whisper_streaming.errors import AudioDecoderError, UnsupportedAudio
 from whisper_streaming.live.media_process import Channel, DecoderProcess
 from whisper_streaming.media_frames import Answer, Request
+from whisper_streaming.media_memory import used_memory
 from whisper_streaming.wire.container import BEGINNINGS, AudioFormat, detect_format
 
 WORKER_MODULE: Final = "whisper_streaming.media_worker"
@@ -124,6 +125,7 @@ class MediaPool:
     def _choose(self) -> DecoderProcess:
         if not self._is_open:
             raise AudioDecoderError("the decoder processes were closed")
+        self._retire_large()
         usable = [process for process in self._processes if not process.is_retired]
         emptiest = min(usable, key=lambda process: len(process.streams), default=None)
         if emptiest is None or (emptiest.streams and len(usable) < self._settings.processes):
@@ -132,12 +134,21 @@ class MediaPool:
             self._started += 1
         return emptiest
 
+    def _retire_large(self) -> None:
+        """Free what the libraries do not give back after a stream that they could not decode."""
+        limit = self._settings.memory_mb * 2**20 // 2
+        for process in list(self._processes):
+            if process.is_alive and not process.is_retired and used_memory(process.pid) > limit:
+                logger.info("decoder process %d has grown and takes no new streams", process.pid)
+                process.retire()
+
     def _command(self) -> list[str]:
         settings = self._settings
         limits = {
             "cpu_per_s": settings.cpu_per_s,
             "min_bytes_per_s": settings.min_bytes_per_s,
             "max_bytes_without_audio": settings.max_bytes_without_audio,
+            "max_memory_bytes": settings.stream_memory_mb * 2**20,
         }
         # -P: the working directory is no place to import from.
         python = [sys.executable, "-P", "-m", WORKER_MODULE]

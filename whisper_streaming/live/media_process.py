@@ -126,6 +126,12 @@ class DecoderProcess(asyncio.SubprocessProtocol):
             loop = asyncio.get_running_loop()
             self._idle = loop.call_later(self._linger_s, self.kill)
 
+    def retire(self) -> None:
+        """Take no new streams, and end with the last one."""
+        self.is_retired = True
+        if not self.streams:
+            self.kill()
+
     def write(self, frame: Frame) -> None:
         # Not awaited: a stream has one request under way, so little can pile up here.
         if self.is_alive and self._transport is not None:
