@@ -115,6 +115,23 @@ def test_context_is_cut_to_a_length_that_batches_share(
     assert model.prompt_length(request) == length
 
 
+@pytest.mark.parametrize(
+    ("options", "text", "length"),
+    [
+        pytest.param(DecodeOptions(hotwords=" cat" * 3), "", 3, id="hotwords"),
+        pytest.param(DecodeOptions(hotwords=" cat" * 3), " dog" * 4, 7, id="hotwords and words"),
+        pytest.param(DecodeOptions(hotwords=" cat" * 3), " dog" * 14, 16, id="enough together"),
+        pytest.param(DecodeOptions(prompt=" cat" * 3), " cat" * 3, 3, id="a prompt"),
+    ],
+)
+def test_what_the_client_gave_counts_however_short_it_is(
+    model: WhisperModel, options: DecodeOptions, text: str, length: int
+) -> None:
+    request = replace(lasting(1.0), options=replace(options, language="en"), prompt=text)
+
+    assert model.prompt_length(request) == length
+
+
 def test_of_a_long_context_the_newest_words_are_kept(
     backend: FasterWhisperBackend, window: DecodeRequest
 ) -> None:
@@ -145,7 +162,7 @@ def test_hotwords_leave_half_of_the_room_to_the_context(
     assert len(scores) == 3
 
 
-@pytest.mark.parametrize(("words", "length"), [(10, 0), (20, 16), (400, 32)])
+@pytest.mark.parametrize(("words", "length"), [(10, 10), (20, 16), (400, 32)])
 def test_hotwords_alone_may_take_all_the_room(model: WhisperModel, words: int, length: int) -> None:
     request = replace(lasting(1.0), options=DecodeOptions("en", hotwords=" cat" * words))
 

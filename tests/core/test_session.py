@@ -41,6 +41,11 @@ class Unvoiced(Truth):
         return np.zeros(frames, dtype=np.float32)
 
 
+def prompted(prompt: str) -> SessionConfig:
+    """A session that is given text before its audio."""
+    return SessionConfig(options=DecodeOptions(language="en", prompt=prompt))
+
+
 def feed(session: Session, duration_s: float, *, speech: bool) -> None:
     """Whole frames of speech or silence."""
     frames = round(duration_s * 16_000 / FRAME)
@@ -357,7 +362,7 @@ def test_what_is_due_is_cut_as_late_as_it_is_asked_for() -> None:
 
 
 def test_committed_text_becomes_the_context_of_the_next_utterance() -> None:
-    session = speaking(replace(ENGLISH, prompt="Names: Holmes."))
+    session = speaking(prompted("Names: Holmes."))
     assert requested(session).prompt == "Names: Holmes."
     feed(session, 0.64, speech=False)
     session.receive_hypothesis(hypothesis("the cat"))
@@ -369,8 +374,8 @@ def test_committed_text_becomes_the_context_of_the_next_utterance() -> None:
 
 
 def test_a_translation_is_no_context_for_what_follows() -> None:
-    translating = DecodeOptions(language="de", task="translate")
-    session = speaking(SessionConfig(options=translating, prompt="Names: Holmes."))
+    translating = DecodeOptions(language="de", task="translate", prompt="Names: Holmes.")
+    session = speaking(SessionConfig(options=translating))
     session.receive_idle()
     requested(session)
     session.receive_hypothesis(hypothesis("the cat"))
@@ -392,7 +397,7 @@ def test_a_long_silence_ends_the_context() -> None:
 
 def second_utterance(*, prompt: str = "") -> Session:
     """A session whose second utterance has just begun, with the first one as context."""
-    session = speaking(replace(ENGLISH, prompt=prompt))
+    session = speaking(prompted(prompt))
     session.receive_idle()
     requested(session)
     session.receive_hypothesis(hypothesis("the cat"))

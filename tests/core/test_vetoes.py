@@ -77,7 +77,7 @@ def test_a_veto_between_two_hypotheses_does_not_keep_them_from_agreeing() -> Non
 
 
 def test_what_was_vetoed_at_an_end_leaves_no_context() -> None:
-    session = Session(replace(ENGLISH, prompt="Names: Holmes."))
+    session = Session(replace(ENGLISH, options=replace(ENGLISH.options, prompt="Names: Holmes.")))
     feed(session, 40, 0.9)
     session.receive_idle()
     answer(session, SURE)

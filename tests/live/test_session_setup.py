@@ -87,8 +87,9 @@ def test_a_client_with_wishes_gets_them() -> None:
         hotwords="Sowerby",
     )
 
-    assert setup.session.options == DecodeOptions("de", "translate", "small", "Sowerby")
-    assert setup.session.prompt == "Dear"
+    assert setup.session.options == DecodeOptions(
+        "de", "translate", "small", hotwords="Sowerby", prompt="Dear"
+    )
     assert not setup.uses_vad
 
 

@@ -253,13 +253,18 @@ class WhisperModel:
         return [*context, *row.tokenizer.sot_sequence]
 
     def _context(self, request: DecodeRequest) -> list[int]:
-        """Context tokens, cut to one of the few lengths that let windows share a batch."""
+        """Context tokens, cut to one of the few lengths that let windows share a batch.
+
+        What a client gave is not cut away for being shorter than those.
+        """
         hotwords = self._text_tokens(request.options.hotwords[:_CONTEXT_CHARACTERS])
         recent = self._text_tokens(request.prompt[-_CONTEXT_CHARACTERS:])
         lengths = self.info.profile.prompt_lengths
         hotwords = hotwords[: lengths[-1] // 2] if recent else hotwords[: lengths[-1]]
         available = len(hotwords) + len(recent)
         length = max((length for length in lengths if length <= available), default=0)
+        if length == 0 and (request.options.hotwords or request.options.prompt):
+            length = available
         kept = max(0, length - len(hotwords))
         return [*hotwords[:length], *(recent[-kept:] if kept else [])]
 

@@ -46,12 +46,14 @@ class DecodeOptions:
         task: ``"transcribe"`` or ``"translate"`` (to English).
         model: Name of one of the loaded models; None is the first.
         hotwords: Words to favour, as free text, or empty.
+        prompt: Text that precedes the session, or empty; part of the context of its requests.
     """
 
     language: str | None = None
     task: str = "transcribe"
     model: str | None = None
     hotwords: str = ""
+    prompt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class DecodeRequest:
         start_sample: Position of ``samples[0]`` on the session's sample clock.
         options: The session's options; the language may be filled in by detection.
         prefix: Committed words inside the window; the hypothesis goes on after them.
-        prompt: Committed text before the window, given as context.
+        prompt: Text before the window, given as context: the session's own, then committed words.
         is_last: The window ends its utterance, so a person waits for it and the best
             decode is worth its time.
         max_new_tokens: Bound on what may be decoded after the prefix.

@@ -63,7 +63,6 @@ class SessionConfig:
         decodes_last_anew: Whether the last decode of an utterance is a better one than those
             before it, and so is worth its time even if nothing new was said.
         withhold_silence: Whether audio without speech is kept from decoding (``use_vad``).
-        prompt: Text that precedes the session, given as context.
         context_s: Silence after which earlier text is no context any more.
         language_min_speech_s: Audio heard before a detected language is kept.
         language_min_probability: Certainty needed to keep a detected language.
@@ -79,7 +78,6 @@ class SessionConfig:
     min_chunk_s: float = 0.3
     decodes_last_anew: bool = False
     withhold_silence: bool = True
-    prompt: str = ""
     context_s: float = 5.0
     language_min_speech_s: float = 2.0
     language_min_probability: float = 0.5
@@ -107,7 +105,7 @@ class Session:
         self._utterance: Utterance | None = None
         self._utterance_count = 0
         is_translation = config.options.task == "translate"
-        self._context = Context(config.prompt, is_translation=is_translation)
+        self._context = Context(config.options.prompt, is_translation=is_translation)
         self._in_flight: DecodeRequest | None = None
         self._failures = 0
         self._input = _Input.OPEN

@@ -48,6 +48,7 @@ def set_up_session(wishes: Configure, config: ServerConfig, backend: BackendInfo
         task=_choose_task(wishes, config, model),
         model=model.name,
         hotwords=wishes.hotwords,
+        prompt=wishes.prompt,
     )
     session = SessionConfig(
         options=options,
@@ -57,7 +58,6 @@ def set_up_session(wishes: Configure, config: ServerConfig, backend: BackendInfo
         min_chunk_s=config.policy.min_chunk_s,
         decodes_last_anew=config.backend.beam_size > 1 or model.profile.pads_last_windows,
         withhold_silence=uses_vad,
-        prompt=wishes.prompt,
         language_min_speech_s=config.policy.language_min_speech_s,
         language_min_probability=config.policy.language_min_probability,
         quality=_quality_rules(config),
