@@ -100,7 +100,7 @@ export function rowsOfNumbers(history, atS) {
       const { minute, mean, most } = history.summary(key);
       const meanUnit = unit === "count" ? "mean" : unit;
       return [
-        `${title}: ${name}`,
+        lines.length > 1 ? `${title}: ${name}` : title,
         formatValue(unit, seen?.values[key]),
         formatValue(meanUnit, minute),
         formatValue(meanUnit, mean),
