@@ -52,6 +52,26 @@ async def test_unstable_words_are_shown_in_the_buffer() -> None:
     }
 
 
+async def test_silence_is_no_lag() -> None:
+    silence = np.zeros(16_000, dtype="<i2").tobytes()
+    async with serving() as server, connected(server, "/asr") as peer:
+        await peer.socket.send(np.round(spoken(WORDS) * 32767).astype("<i2").tobytes())
+        await peer.socket.send(silence)
+        while "ten." not in str((message := await peer.read()).get("lines")):
+            pass
+        for _ in range(5):
+            await peer.socket.send(silence)
+        while message["remaining_time_transcription"] != 0.0:
+            message = await peer.read()
+        told = len(peer.messages)
+        await finish(peer, np.zeros(16_000 * 5, dtype=np.float32))
+
+    assert "ten." in str(message["lines"])
+    rest = peer.messages[told:-1]
+    assert {state["remaining_time_transcription"] for state in rest} <= {0.0}
+    assert message["buffer_transcription"] == ""
+
+
 async def test_a_session_without_audio_ends_at_once() -> None:
     async with serving() as server, connected(server, "/asr/") as peer:
         state = await finish(peer, np.zeros(0, dtype=np.float32))

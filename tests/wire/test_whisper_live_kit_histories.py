@@ -13,6 +13,7 @@ from tests.wire.live_kit_client import Fields, LiveKitClient
 from whisper_streaming.core.events import AudioGap, Event, GapReason, WordsCommitted
 from whisper_streaming.core.hypothesis import join_words
 from whisper_streaming.core.transcript import Transcript
+from whisper_streaming.errors import InvalidMessage
 from whisper_streaming.wire.base import Welcome
 from whisper_streaming.wire.input_notices import describe_gap
 from whisper_streaming.wire.whisper_live_kit import WhisperLiveKitCodec
@@ -24,6 +25,7 @@ MODES = st.sampled_from(["full", "diff"])
 # The first two drop lines all the time.
 RETENTIONS = st.sampled_from([Retention(1.0), Retention(1e9, 2), Retention(1e9)])
 FOREVER = Retention(1e9)
+KEYS = ("language", "mode", "target_language", "token", "")
 
 
 def talk(
@@ -132,3 +134,18 @@ def seconds(text: str) -> float:
     assert matched is not None
     hours, minutes, rest = matched.groups()
     return int(hours) * 3600 + int(minutes) * 60 + float(rest)
+
+
+@given(query=st.text(st.characters(exclude_categories=())), key=st.sampled_from(KEYS))
+def test_any_query_is_answered_in_text_that_can_travel(query: str, key: str) -> None:
+    codec = WhisperLiveKitCodec(f"{key}={query}")
+    try:
+        codec.open()
+    except InvalidMessage as error:
+        messages = codec.fail(error)
+        assert codec.close_code(error) == 4400
+    else:
+        messages = codec.welcome(Welcome(engine="scripted", model="demo"))
+
+    for message in messages:
+        assert json.loads(message.encode())
