@@ -326,7 +326,8 @@ function showWarning(text) {
 
 /** @param {boolean} isSilent */
 function showSilence(isSilent) {
-  if (!isSilent) return notices.hide("silence");
+  // A tab may be silent for good reasons.
+  if (!isSilent || origin.source !== "microphone") return notices.hide("silence");
   const text = "Is the microphone muted, or the wrong one chosen?";
   notices.show("silence", "warn", "Nothing can be heard.", text);
 }

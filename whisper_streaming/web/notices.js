@@ -32,7 +32,7 @@ export class Notices {
     words.className = "notice-text";
     const heading = document.createElement("b");
     heading.textContent = title;
-    words.append(heading, ...text.split("`").map(toNode));
+    words.append(heading, " ", ...text.split("`").map(toNode));
     notice.append(words, this.#createCloser(kind));
     this.#region.append(notice);
     this.#shown.set(kind, notice);

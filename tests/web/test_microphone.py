@@ -1,0 +1,78 @@
+"""Speech into a browser's microphone, captions out, with the embedded model."""
+
+import re
+import signal
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.web.conftest import SAID
+from tests.web.serving import Server
+from whisper_streaming.evaluate import word_errors
+
+pytestmark = [pytest.mark.requires_chromium, pytest.mark.model, pytest.mark.slow]
+
+WRONG_WORDS = 0.17
+"""Two of twelve: what becomes of an utterance depends on when its windows are decoded."""
+
+
+def captions(page: Page) -> str:
+    return " ".join(page.locator("#captions .line-words").all_inner_texts())
+
+
+def stop(page: Page) -> None:
+    """End the recording and wait for its last words."""
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("button", name="Start")).to_be_visible(timeout=30_000)
+
+
+def expect_words(page: Page) -> None:
+    heard = captions(page)
+    assert word_errors(SAID, heard).rate <= WRONG_WORDS, heard
+
+
+@pytest.mark.parametrize(
+    ("sound", "settling"),
+    [
+        pytest.param("as samples", "word by word", id="worklet"),
+        pytest.param("recorded", "line by line", id="recorder"),
+    ],
+)
+def test_what_is_said_appears(page: Page, server: Server, sound: str, settling: str) -> None:
+    page.goto(server.url)
+    page.get_by_role("button", name="Settings").click()
+    page.get_by_label("Sound is sent").select_option(sound)
+    page.get_by_label("Captions settle").select_option(settling)
+    page.get_by_role("button", name="Close the settings").click()
+    page.get_by_role("button", name="Start").click()
+
+    expect(page.locator("#meter")).not_to_have_attribute("aria-valuenow", "0")
+    expect(page.locator("#lag")).to_have_text(re.compile(r"^\d+\.\d s behind$"))
+    expect(page.locator("#state")).to_have_text("Listening")
+    expect(page.locator("#captions .final").last).to_contain_text("peace")
+    stop(page)
+
+    expect_words(page)
+    assert page.locator("#captions .unstable:visible").count() == 0
+    assert page.locator("#captions time").first.inner_text() == "0:00"
+    assert page.title() == "Live captions"
+
+
+def test_a_killed_server_costs_no_word(page: Page, server: Server, complaints: list[str]) -> None:
+    page.goto(server.url)
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator("#captions .final").first).to_contain_text("document")
+
+    server.stop(signal.SIGKILL)
+    expect(page.locator("#state")).to_have_text("Connection lost")
+    expect(page.locator("#notices")).to_contain_text("The connection is lost; trying again.")
+    expect(page.locator("#captions .final").first).to_contain_text("document")
+    server.start()
+
+    expect(page.locator("#notices")).to_contain_text("Connected again. Nothing was lost.")
+    expect(page.locator("#captions .final").last).to_contain_text("peace")
+    stop(page)
+    expect_words(page)
+    # The browser's own words, for each try that failed.
+    assert all("WebSocket connection to" in complaint for complaint in complaints), complaints
+    complaints.clear()
