@@ -19,8 +19,10 @@ WhisperStreamingError            .public_reason  .close_code  .retryable
 │   └── AudioDecoderError        the process that decodes containers ended or hangs
 ├── ListenError                  the server's address cannot be had   exit status 1
 ├── CertificateError             certificate or key cannot be used    exit status 1
+├── ForwardingError              segments cannot be forwarded to the URL  exit status 1
 ├── SessionStateError            a call in the wrong state: our bug   1011
 ├── MediaError                   a recording that cannot be opened or decoded
+│   └── FFmpegError              the ffmpeg program is missing, ended, or does not answer
 ├── BenchmarkError               a measurement that cannot be made        exit status 1
 └── ClientError                  what a client program can catch
     ├── AudioSourceError         no microphone, no such file, not audio
@@ -186,6 +188,10 @@ class CertificateError(WhisperStreamingError):
     """The server's certificate or its key cannot be used; the message says which and why."""
 
 
+class ForwardingError(WhisperStreamingError):
+    """Segments cannot be forwarded to the URL of the settings; the message says why."""
+
+
 class SessionStateError(WhisperStreamingError):
     """A session was called in a state that does not allow the call: our bug."""
 
@@ -198,6 +204,10 @@ class MediaError(WhisperStreamingError):
     @property
     def public_reason(self) -> str:
         return str(self)
+
+
+class FFmpegError(MediaError):
+    """The ffmpeg program is missing, ended, or does not answer; the message says what to do."""
 
 
 class ClientError(WhisperStreamingError):

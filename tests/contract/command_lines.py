@@ -239,7 +239,9 @@ def _resolves(imported: str) -> bool:
         return False
     # ``from package import submodule`` need not be an attribute before.
     return (
-        not name or name in vars(loaded) or importlib.util.find_spec(f"{module}.{name}") is not None
+        not name
+        or hasattr(loaded, name)
+        or importlib.util.find_spec(f"{module}.{name}") is not None
     )
 
 

@@ -1,0 +1,184 @@
+"""One live transcription inside a program: bytes in, states out."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from types import TracebackType
+from typing import Final, NoReturn
+
+from whisper_streaming.core.transcript import SegmentRules
+from whisper_streaming.errors import InvalidMessage, SessionStateError, WhisperStreamingError
+from whisper_streaming.live.session_setup import set_up_session
+from whisper_streaming.live_kit.codec import FrontDataCodec
+from whisper_streaming.live_kit.engine import TranscriptionEngine
+from whisper_streaming.live_kit.pipe import Slot
+from whisper_streaming.live_kit.runtime import when_gone
+from whisper_streaming.live_kit.session import ProgramSession
+from whisper_streaming.wire.whisper_live_kit_messages import AsrQuery, FrontData
+
+_PIECE_BYTES: Final = 2**18
+_MODES: Final = ("full", "diff")
+_NO_TARGET: Final = "target_language is without effect: this version translates into English only"
+
+logger = logging.getLogger("whisper_streaming.session")
+
+
+class AudioProcessor:
+    """Transcribes one stream of audio. One event loop; make it anywhere, for each connection.
+
+    ::
+
+        processor = AudioProcessor(transcription_engine=engine)
+        results = await processor.create_tasks()
+        # one task: await processor.process_audio(data) for what comes, and b"" in the end
+        # another:  async for state in results: ...
+        await processor.cleanup()  # in a finally
+
+    A processor that is forgotten without :meth:`cleanup` ends its audio.
+
+    Args:
+        transcription_engine: The loaded model.
+        language: Whisper code, ``"auto"`` to detect it, or None for the engine's.
+        target_language: In this version without effect, which the first state says.
+        mode: ``"full"``: the last line of a state may grow; ``"diff"``: lines are listed when they
+            are complete, so that a :class:`DiffTracker` has little to send.
+        pcm_input: Whether the bytes are raw samples (16 bit, little-endian, 16 kHz, mono), or a
+            container such as WebM; None for the engine's, which tells by the first bytes of
+            each session unless it was told otherwise.
+
+    Raises:
+        InvalidMessage: If the model does not know the language, or an argument is wrong; its text
+            is fit for a client.
+    """
+
+    def __init__(
+        self,
+        *,
+        transcription_engine: TranscriptionEngine,
+        language: str | None = None,
+        target_language: str | None = None,
+        mode: str = "full",
+        pcm_input: bool | None = None,
+    ) -> None:
+        if mode not in _MODES:
+            raise InvalidMessage(f"mode {mode[:40]!r} is neither 'full' nor 'diff'")
+        self._engine = transcription_engine
+        self._pcm_input = transcription_engine.options.pcm_input if pcm_input is None else pcm_input
+        query = AsrQuery(language=language, target_language=target_language, mode=mode)
+        wishes = replace(query.wishes(), prompt=transcription_engine.options.prompt)
+        config, backend = transcription_engine.config, transcription_engine.backend
+        self._query = query
+        self._setup = set_up_session(wishes, config, backend)
+        self._session: ProgramSession | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._is_over = False
+        self._piece_bytes = min(_PIECE_BYTES, config.limits.max_message_bytes)
+        self._has_warned = False
+
+    @property
+    def error(self) -> WhisperStreamingError | None:
+        """Why the session failed; None while it has not. The last state says it, too."""
+        return None if self._session is None else self._session.error
+
+    async def create_tasks(self) -> AsyncGenerator[FrontData, None]:
+        """Begin, and give the states: the first at once, the others as something changes.
+
+        They end after the last words, or after a state with ``status`` ``"error"``; nothing is
+        raised. A cancelled wait for a state loses nothing. States that are not read wait, and
+        with them the session.
+
+        Raises:
+            SessionStateError: If it was called before, or after :meth:`cleanup`, or the engine
+                cannot be used here.
+        """
+        if self._session is not None or self._is_over:
+            raise SessionStateError("an AudioProcessor is for one session; make another one")
+        runtime = self._engine.runtime()
+        session = ProgramSession(
+            runtime, self._engine.config, self._setup, self._create_codec(), self._notices()
+        )
+        self._session, self._task = session, runtime.start(session)
+        results = _Results(session.pipe.states, self._task, self._engine)
+        # Programs forget: nobody can send any more, or nobody can read any more.
+        when_gone(self, runtime.loop, session.pipe.audio.close)
+        when_gone(results, runtime.loop, self._task.cancel)
+        return results
+
+    async def process_audio(self, message: bytes | None) -> None:
+        """Take the next bytes, as long or short as they are; empty ones, or None, end the audio.
+
+        Waits while the session has enough to do, so that a program that sends faster than the
+        model decodes is slowed down. Audio after the end of the session, or of the audio, is
+        dropped. A cancelled call may have taken a part of a long message.
+
+        Raises:
+            SessionStateError: Before :meth:`create_tasks`.
+        """
+        if self._is_over:
+            return
+        if self._session is None:
+            raise SessionStateError("call create_tasks() before process_audio()")
+        audio = self._session.pipe.audio
+        if not message:
+            audio.close()
+            return
+        for begin in range(0, len(message), self._piece_bytes):
+            if not await audio.put(bytes(message[begin : begin + self._piece_bytes])):
+                self._warn_of_loss()
+                return
+
+    async def cleanup(self) -> None:
+        """End the session at once, if it runs; words that were not read are lost. Idempotent.
+
+        Who waits for a state gets the one that is ready, or the end.
+        """
+        self._is_over = True
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    def _create_codec(self) -> FrontDataCodec:
+        segment = self._engine.config.segment
+        return FrontDataCodec(
+            SegmentRules(max_s=segment.segment_max_s, pause_s=segment.pause_s),
+            for_diffs=self._query.wants_diffs,
+            retention=self._engine.options.retention,
+            pcm_input=self._pcm_input,
+        )
+
+    def _notices(self) -> list[str]:
+        notices = [] if self._setup.notice is None else [self._setup.notice]
+        return notices if self._query.target_language is None else [*notices, _NO_TARGET]
+
+    def _warn_of_loss(self) -> None:
+        if not self._has_warned:
+            logger.warning("audio after the end of a session is dropped")
+            self._has_warned = True
+
+
+class _Results(AsyncGenerator[FrontData, None]):
+    """The states of a session. No generator function, because that ends with a cancelled wait."""
+
+    def __init__(
+        self, states: Slot[FrontData], task: asyncio.Task[None], engine: TranscriptionEngine
+    ) -> None:
+        self._states = states
+        self._task = task
+        self._engine = engine  # an engine that is forgotten closes: not while somebody reads
+
+    async def asend(self, value: None) -> FrontData:
+        state = await self._states.take()
+        if state is None:
+            raise StopAsyncIteration
+        return state
+
+    async def athrow(
+        self,
+        typ: type[BaseException] | BaseException,
+        val: BaseException | object = None,
+        tb: TracebackType | None = None,
+    ) -> NoReturn:
+        """Close: nobody will read, so the session ends."""
+        self._task.cancel()
+        raise typ
