@@ -43,6 +43,39 @@ def test_what_grows_in_a_turn_belongs_to_its_stream() -> None:
     assert (one.held, other.held) == (30, 3)
 
 
+def test_what_was_anothers_does_not_count_when_it_is_freed() -> None:
+    process = Process()
+    one, _ = accounts(process)
+
+    one.begin_turn()
+    process.used -= 500
+    one.end_turn()
+    one.begin_turn()
+    process.used += 40
+
+    assert one.held == 40
+    one.end_turn()
+
+
+def test_what_belongs_to_no_stream_waits_for_the_turn_of_one() -> None:
+    process = Process()
+    turns = Turns(30.0, process.measure)
+    stream = MemoryAccount(turns)
+
+    def start_a_thread() -> None:
+        with turns.for_nobody():
+            process.used += 1000
+
+    stream.begin_turn()
+    thread = threading.Thread(target=start_a_thread)
+    thread.start()
+    process.used += 5
+    stream.end_turn()
+    thread.join()
+
+    assert (stream.held, process.used) == (5, 2005)
+
+
 def test_one_stream_runs_at_a_time() -> None:
     one, other = accounts(Process())
     events: list[str] = []

@@ -323,7 +323,7 @@ def test_a_stream_for_which_there_is_no_memory_is_refused(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say who uses how much")
-@pytest.mark.parametrize("claim", [webm_that_claims(2**26), mp4_that_claims(1_000_000)])
+@pytest.mark.parametrize("claim", [webm_that_claims(2**27), mp4_that_claims(4_000_000)])
 def test_a_few_bytes_that_claim_much_memory_are_refused(claim: bytes) -> None:
     decoded = decode([claim])
 

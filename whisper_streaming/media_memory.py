@@ -7,10 +7,11 @@ what the process grows by in a turn belongs to the stream.
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
-PATIENCE_S: Final = 5.0
+PATIENCE_S: Final = 10.0
 """A turn takes a fraction of a second: 10 s of audio, as a rule 50 ms."""
 
 _STATM: Final = "/proc/{}/statm"
@@ -57,6 +58,16 @@ class Turns:
         """End the turn that :meth:`take` gave."""
         self._lock.release()
 
+    @contextmanager
+    def for_nobody(self) -> Iterator[None]:
+        """A turn for what belongs to no stream, such as the stack of a new thread."""
+        has_turn = self.take()
+        try:
+            yield
+        finally:
+            if has_turn:
+                self.give_back()
+
 
 class MemoryAccount:
     """What one stream holds. All calls come from its thread."""
@@ -70,7 +81,7 @@ class MemoryAccount:
     def held(self) -> int:
         """Bytes, as far as they are known."""
         growth = 0 if self._before is None else self._turns.measure() - self._before
-        return self._held + growth
+        return max(0, self._held + growth)  # what is freed in a turn may have been another's
 
     def begin_turn(self) -> None:
         """The stream wants to run."""

@@ -65,7 +65,8 @@ class DecoderProcess:
             self._write(Frame(kind, number, content).encode())
 
         try:
-            return StreamDecoder(audio_format, self._limits, send, self._turns)
+            with self._turns.for_nobody():
+                return StreamDecoder(audio_format, self._limits, send, self._turns)
         except RuntimeError as exc:
             return _NoDecoder(send, str(exc))
 

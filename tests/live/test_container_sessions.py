@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.encoded_audio import encode, forged_wav, slices
+from tests.live import decoder_log
 from tests.live.memory_socket import DirectDecoder, MemorySocket
 from whisper_streaming.backends.scripted import ScriptedBackend, spoken
 from whisper_streaming.config import LimitSettings, MediaSettings
@@ -121,7 +122,7 @@ async def test_a_broken_stream_ends_its_session_after_the_words_before_it() -> N
 async def test_a_session_whose_decoder_process_dies_ends_with_an_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO, "whisper_streaming.media")
+    decoder_log.listen(caplog)
     pool = MediaPool(MediaSettings())
     bench = Bench(pool)
     bench.send(*slices(speech("wav"), 40))
@@ -129,7 +130,7 @@ async def test_a_session_whose_decoder_process_dies_ends_with_an_error(
         running = tasks.create_task(bench.live.run())
         while bench.live.stats.received_samples < len(spoken(WORDS)):
             await asyncio.sleep(0.01)
-        os.kill(int(caplog.messages[0].split()[2]), signal.SIGKILL)
+        os.kill(decoder_log.first_process(caplog), signal.SIGKILL)
         bench.send(bytes(1000))
 
     outcome = running.result()

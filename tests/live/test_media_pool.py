@@ -1,7 +1,6 @@
 """Decoder processes: sessions share them, and what happens to one leaves the others alone."""
 
 import asyncio
-import logging
 import os
 import signal
 import sys
@@ -21,6 +20,7 @@ from tests.encoded_audio import (
     tone,
     webm_that_claims,
 )
+from tests.live import decoder_log
 from whisper_streaming.config import MediaSettings
 from whisper_streaming.core.audio import SAMPLE_RATE, FloatArray
 from whisper_streaming.errors import AudioDecoderError, UnsupportedAudio
@@ -46,13 +46,6 @@ async def decode(stream: MediaStream, *messages: bytes) -> float:
     samples = [await take(stream.decode(message)) for message in messages]
     samples.append(await take(stream.finish()))
     return len(np.concatenate(samples)) / SAMPLE_RATE
-
-
-def started(caplog: pytest.LogCaptureFixture) -> int:
-    """The first decoder process that was started."""
-    words = caplog.messages[0].split()
-    assert words[:2] + words[3:] == ["decoder", "process", "started"]
-    return int(words[2])
 
 
 async def until_processes_are(pool: MediaPool, count: int) -> None:
@@ -173,7 +166,7 @@ async def test_streams_that_wait_with_a_lot_of_memory_are_refused_and_the_others
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say who uses how much")
 async def test_a_process_that_has_grown_is_replaced(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "whisper_streaming.media")
+    decoder_log.listen(caplog)
     pool = MediaPool(MediaSettings(processes=1, memory_mb=128))  # it has 48 at its start
     stream = pool.open_stream()
     await take(stream.decode(webm_that_claims(30 * 2**20)))  # waits for the rest
@@ -181,7 +174,7 @@ async def test_a_process_that_has_grown_is_replaced(caplog: pytest.LogCaptureFix
     newcomer_s = await decode(pool.open_stream(), WEBM)
 
     assert newcomer_s == 2.0
-    assert caplog.messages[1].endswith("has grown and takes no new streams")
+    assert decoder_log.lines(caplog)[1].endswith("has grown and takes no new streams")
     assert pool.stats() == MediaStats(processes=2, streams=1, started=2)
     stream.close()
     await until_processes_are(pool, 1)
@@ -203,10 +196,10 @@ async def test_streams_that_never_go_on_hold_up_nobody(pool: MediaPool) -> None:
 async def test_a_process_that_dies_ends_only_its_sessions_and_is_replaced(
     pool: MediaPool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "whisper_streaming.media")
+    decoder_log.listen(caplog)
     streams = [pool.open_stream() for _ in range(4)]
     befores = [await take(stream.decode(WEBM[:5000])) for stream in streams]
-    victim = started(caplog)
+    victim = decoder_log.first_process(caplog)
 
     os.kill(victim, signal.SIGKILL)
     await until_processes_are(pool, 1)
@@ -218,7 +211,7 @@ async def test_a_process_that_dies_ends_only_its_sessions_and_is_replaced(
     for before, after_s in zip(befores[1::2], outcomes[1::2], strict=True):
         assert isinstance(after_s, float)
         assert len(before) / SAMPLE_RATE + after_s == 2.0
-    assert caplog.messages[-1] == (
+    assert decoder_log.lines(caplog)[-1] == (
         f"decoder process {victim} ended by itself (status -9), and with it 2 streams"
     )
     for stream in streams:
@@ -232,10 +225,10 @@ async def test_a_process_that_dies_ends_only_its_sessions_and_is_replaced(
 async def test_a_session_that_waits_is_told_when_its_process_dies(
     pool: MediaPool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "whisper_streaming.media")
+    decoder_log.listen(caplog)
     stream = pool.open_stream()
     await take(stream.decode(WEBM[:5000]))
-    process = started(caplog)
+    process = decoder_log.first_process(caplog)
     os.kill(process, signal.SIGSTOP)
 
     async with asyncio.TaskGroup() as tasks:
@@ -256,12 +249,12 @@ async def expect_loss(stream: MediaStream) -> str:
 async def test_a_process_that_hangs_ends_one_session_and_takes_no_new_ones(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO, "whisper_streaming.media")
+    decoder_log.listen(caplog)
     pool = MediaPool(MediaSettings(processes=1, timeout_s=30))
     stream, neighbour = pool.open_stream(), pool.open_stream()
     await take(stream.decode(WEBM[:5000]))
     await take(neighbour.decode(WEBM[:5000]))
-    process = started(caplog)
+    process = decoder_log.first_process(caplog)
     os.kill(process, signal.SIGSTOP)
     impatient = pool.open_stream()
     impatient._timeout_s = 0.05
@@ -334,12 +327,12 @@ async def test_a_process_that_cannot_be_started_is_an_error_of_the_session(
 async def test_processes_are_given_no_secrets(
     pool: MediaPool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    caplog.set_level(logging.INFO, "whisper_streaming.media")
+    decoder_log.listen(caplog)
     monkeypatch.setenv("WHISPER_STREAMING_TEST_SECRET", "token")
 
     await take(pool.open_stream().decode(WEBM))
 
-    environment = Path(f"/proc/{started(caplog)}/environ").read_text()
+    environment = Path(f"/proc/{decoder_log.first_process(caplog)}/environ").read_text()
     assert "PYTHONPATH=" in environment
     assert "SECRET" not in environment
 

@@ -1,7 +1,6 @@
 """Broken and hostile containers on `/asr` beside honest ones, at the real server."""
 
 import asyncio
-import logging
 import os
 import random
 import signal
@@ -20,6 +19,7 @@ from tests.encoded_audio import (
     tone,
     webm_that_claims,
 )
+from tests.live import decoder_log
 from tests.server.peers import TIMEOUT_S, WORDS, Peer, connected, scripted_config, serving
 from tests.wire.live_kit_client import LiveKitClient
 from whisper_streaming.backends.scripted import spoken
@@ -138,7 +138,7 @@ async def test_a_message_above_the_limit_ends_its_session(server: WhisperStreami
 async def test_sessions_of_a_decoder_that_is_killed_are_told_and_others_go_on(
     server: WhisperStreamingServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "whisper_streaming.media")
+    decoder_log.listen(caplog)
     raw = SPEECH[len(SPEECH) - 2 * len(spoken(WORDS)) :]
     async with connected(server, "/asr") as samples, connected(server, "/asr") as victim:
         await send(samples, raw[:HALF])
@@ -146,7 +146,7 @@ async def test_sessions_of_a_decoder_that_is_killed_are_told_and_others_go_on(
         while "ten." not in str(await victim.read()):
             pass
 
-        os.kill(int(caplog.messages[0].split()[2]), signal.SIGKILL)
+        os.kill(decoder_log.first_process(caplog), signal.SIGKILL)
         await victim.socket.send(bytes(3200))
         told = await read_to_close(victim)
         async with honest_neighbour(server):  # in a new process
