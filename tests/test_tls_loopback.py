@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from whisper_streaming.errors import CertificateError, ConnectionLost
 from whisper_streaming.local_server import local_server
 from whisper_streaming.server import WhisperStreamingServer
 from whisper_streaming.server.cli import main
+from whisper_streaming.server.listen import network_addresses
 
 
 @dataclass(frozen=True)
@@ -186,24 +188,36 @@ def test_the_command_says_what_is_wrong(
 
 
 @pytest.mark.slow
-def test_the_command_prints_where_the_page_is(files: Files, repository: Path) -> None:
+@pytest.mark.parametrize("is_encrypted", [True, False])
+def test_the_command_prints_where_the_page_is(
+    files: Files, repository: Path, is_encrypted: bool
+) -> None:
+    tls = [f"--ssl-certfile={files.certificate}", f"--ssl-keyfile={files.key}"]
     command = [
         *(sys.executable, "run_websocket_server.py", "--backend=scripted", "--port=0"),
-        *("--set=vad.detector=energy", "--host=0.0.0.0"),
-        *(f"--ssl-certfile={files.certificate}", f"--ssl-keyfile={files.key}"),
+        *("--set=vad.detector=energy", "--host=0.0.0.0", *(tls if is_encrypted else [])),
     ]
     with subprocess.Popen(
         command, cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
         try:
             assert process.stdout is not None
-            first, second = process.stdout.readline(), process.stdout.readline()
+            lines = list(takewhile(lambda line: not line.startswith("engine "), process.stdout))
         finally:
             process.terminate()
 
-    match = re.fullmatch(r"listening on wss://0\.0\.0\.0:(\d+)\n", first)
-    assert match is not None, first
-    assert second == f"captions page https://localhost:{match[1]}/\n"
+    listening = re.fullmatch(r"listening on (\w+)://0\.0\.0\.0:(\d+)\n", lines[0])
+    assert listening is not None, lines
+    assert listening[1] == ("wss" if is_encrypted else "ws")
+    scheme, port = "https" if is_encrypted else "http", listening[2]
+    note = "" if is_encrypted else " (no microphone there without --ssl-certfile)"
+    assert lines[1:] == [
+        f"captions page {scheme}://localhost:{port}/\n",
+        *(
+            f"in the network {scheme}://{each}:{port}/{note}\n"
+            for each in network_addresses("0.0.0.0")
+        ),
+    ]
 
 
 @pytest.mark.requires_openssl
