@@ -17,6 +17,9 @@ _RECORDING = "en-1-slt"
 _SPANS_S = ((6.6, 10.2), (16.9, 19.6))
 SAID = "Karen changed the document on Thursday morning. The government will change for peace."
 
+SOUNDING_TITLE = "Sounding"
+"""Of a tab that is shared when a page asks for one."""
+
 # Host names without encryption are not trusted, except for localhost.
 UNTRUSTED_HOST = "captions.test"
 _TIMEOUT_MS = 30_000.0  # on a busy machine; nothing waits so long by itself
@@ -49,8 +52,10 @@ def browser(recording: Path) -> Iterator[Browser]:
                 "--use-fake-ui-for-media-stream",
                 "--use-fake-device-for-media-stream",
                 f"--use-file-for-fake-audio-capture={recording}%noloop",
+                f"--auto-select-tab-capture-source-by-title={SOUNDING_TITLE}",
                 f"--host-resolver-rules=MAP {UNTRUSTED_HOST} 127.0.0.1",
             ],
+            ignore_default_args=["--mute-audio"],
         )
         expect.set_options(timeout=_TIMEOUT_MS)
         yield browser
@@ -77,3 +82,8 @@ def page(browser: Browser, complaints: list[str]) -> Iterator[Page]:
     yield page
     context.close()
     assert complaints == []
+
+
+def expect_notice(page: Page, text: str) -> None:
+    """Wait until the page tells ``text``."""
+    expect(page.locator(".notice").filter(has_text=text)).to_be_visible()

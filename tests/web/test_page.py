@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
 from tests.web.accessibility import faults
-from tests.web.conftest import SAID, UNTRUSTED_HOST
+from tests.web.conftest import SAID, UNTRUSTED_HOST, expect_notice
 from tests.web.serving import Server
 
 pytestmark = [pytest.mark.requires_chromium, pytest.mark.model, pytest.mark.slow]
@@ -129,9 +129,9 @@ def test_a_lost_connection_is_told_and_tried_again(page: Page, server: Server) -
     expect(page.locator("#captions li")).to_have_count(4)
 
     connections[0].close(code=1012)
-    expect(page.locator("#notices")).to_contain_text("The server is restarting.")
+    expect_notice(page, "The server is restarting.")
     assert rows(page)[0].endswith("Hello.")
-    expect(page.locator("#notices")).to_contain_text("Connected again. Nothing was lost.")
+    expect_notice(page, "Connected again. Nothing was lost.")
     assert len(connections) == 2
 
 
@@ -143,7 +143,7 @@ def test_what_the_server_cannot_do_is_told(page: Page, server: Server) -> None:
     page.route_web_socket(re.compile("/asr"), refuse)
     start(page, server)
 
-    expect(page.locator("#notices")).to_contain_text("The captions stopped. No such language.")
+    expect_notice(page, "The captions stopped. No such language.")
     expect(page.get_by_role("button", name="Start")).to_be_visible()
 
 
@@ -215,9 +215,8 @@ def test_an_address_that_browsers_do_not_trust_is_explained(
 ) -> None:
     page.goto(f"http://{UNTRUSTED_HOST}:{server.port}/")
 
-    notices = page.locator("#notices")
-    expect(notices).to_contain_text("The microphone is locked on this address.")
-    expect(notices).to_contain_text(f"open https://{UNTRUSTED_HOST}:{server.port}/, or open")
+    expect_notice(page, "The microphone is locked on this address.")
+    expect_notice(page, f"open https://{UNTRUSTED_HOST}:{server.port}/, or open")
     expect(page.get_by_role("radio", name="Microphone")).to_be_disabled()
     expect(page.get_by_role("radio", name="Tab")).to_be_disabled()
     expect(page.get_by_role("radio", name="File")).to_be_checked()
@@ -226,14 +225,14 @@ def test_an_address_that_browsers_do_not_trust_is_explained(
     expect(page.locator("#captions .final").last).to_contain_text("peace")
     expect(page.get_by_role("button", name="Start")).to_be_visible()
     page.get_by_role("button", name="Copy").click()
-    expect(notices).to_contain_text("Copied.")
+    expect_notice(page, "Copied.")
 
 
 def test_a_small_demo_model_is_named(page: Page, server: Server) -> None:
     page.goto(server.url)
 
     expect(page.locator("#model")).to_have_text("demo model")
-    expect(page.locator("#notices")).to_contain_text("This server runs its small demo model.")
+    expect_notice(page, "This server runs its small demo model.")
     expect(page.get_by_label("Language")).to_contain_text("Default (English)")
     expect(page.get_by_label("Language").locator("option")).to_contain_text(["Detect", "German"])
 

@@ -40,7 +40,7 @@ _HEADERS: Final = {
     "Content-Security-Policy": _CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Permissions-Policy": "microphone=(self), display-capture=(self), camera=(), geolocation=()",
+    "Permissions-Policy": "microphone=(self), display-capture=(self), geolocation=()",
     # Kept, but asked for each time: a page of an earlier version must not meet a newer server.
     "Cache-Control": "no-cache",
     "Connection": "close",

@@ -26,6 +26,7 @@ const DEMO_MODEL =
 const settings = loadSettings();
 const abilities = findAbilities();
 const notices = new Notices(get("notices"));
+const events = new Notices(get("events"));
 const view = new CaptionView(get("captions"));
 const announcer = new Announcer(get("announcer"));
 const follower = new Follower();
@@ -178,15 +179,15 @@ async function start() {
   if (kind === "file" && !file) return fileInput.click();
   if (kind === "file" && !isSaved && !confirm(NEW_TRANSCRIPT)) return;
   isStarting = true;
-  notices.hide("source");
-  notices.hide("connection");
+  events.hide("source");
+  events.hide("connection");
   try {
     const source = await openSource(kind, file);
     if (kind === "file") clear();
     begin(source, file?.name ?? kind);
   } catch (error) {
     const { message } = /** @type {Error} */ (error);
-    notices.show("source", "error", "There is no sound.", message);
+    events.show("source", "error", "There is no sound.", message);
     if (!(error instanceof AudioError)) throw error;
   } finally {
     isStarting = false;
@@ -228,7 +229,7 @@ function begin(source, name) {
       onWarning: showWarning,
     },
     (reason) => {
-      if (reason) notices.show("source", "warn", "There is no more sound.", reason);
+      if (reason) events.show("source", "warn", "There is no more sound.", reason);
     },
   );
   session = recording;
@@ -250,7 +251,7 @@ function end(recording) {
   session = null;
   meter.stop();
   retryButton.show(0);
-  notices.hide("silence");
+  events.hide("silence");
   showRecording(false);
 }
 
@@ -275,7 +276,6 @@ function showRecording(isRecording) {
   get("record-label").textContent = isRecording ? "Stop" : "Start";
   get("clock").textContent = "0:00";
   showTools();
-  follower.follow(); // the controls have another height now
   void wakeLock.want(isRecording);
 }
 
@@ -297,11 +297,12 @@ function showCaptions(captions) {
 function showConnection({ phase, reason, retryInS, wasLost, lostS }, source) {
   get("state").textContent = describePhase(phase, source.isLive);
   retryButton.show(retryInS);
+  if (phase !== "open") get("lag").hidden = true;
   if (phase === "waiting") {
     const kept = source.form === "samples" ? "What is said now is kept and captioned later." : "";
-    notices.show("connection", "warn", "The connection is lost; trying again.", `${reason} ${kept}`);
+    events.show("connection", "warn", "The connection is lost; trying again.", `${reason} ${kept}`);
   } else if (phase === "failed") {
-    notices.show("connection", "error", "The captions stopped.", reason);
+    events.show("connection", "error", "The captions stopped.", reason);
   } else if (phase === "open" && wasLost) {
     showReturn(lostS);
   }
@@ -311,25 +312,25 @@ function showConnection({ phase, reason, retryInS, wasLost, lostS }, source) {
 function showReturn(lostS) {
   const seconds = Math.round(lostS);
   if (seconds < 1) {
-    notices.show("connection", "good", "Connected again.", "Nothing was lost.");
+    events.show("connection", "good", "Connected again.", "Nothing was lost.");
   } else {
     const text = `${seconds} s of sound were not transcribed.`;
-    notices.show("connection", "warn", "Connected again.", text);
+    events.show("connection", "warn", "Connected again.", text);
   }
 }
 
 /** @param {string} text From the server. */
 function showWarning(text) {
   const news = text.replace(knownNotice, "").replace(/^[; ]+|[; ]+$/g, "");
-  if (news) notices.show("warning", "warn", "The server says:", news);
+  if (news) events.show("warning", "warn", "The server says:", news);
 }
 
 /** @param {boolean} isSilent */
 function showSilence(isSilent) {
   // A tab may be silent for good reasons.
-  if (!isSilent || origin.source !== "microphone") return notices.hide("silence");
+  if (!isSilent || origin.source !== "microphone") return events.hide("silence");
   const text = "Is the microphone muted, or the wrong one chosen?";
-  notices.show("silence", "warn", "Nothing can be heard.", text);
+  events.show("silence", "warn", "Nothing can be heard.", text);
 }
 
 // --- after a recording --------------------------------------------------------------------
@@ -358,7 +359,7 @@ function showTools() {
 async function copy() {
   await copyText(toText(transcript.lines));
   isSaved = true;
-  notices.show("saved", "good", "Copied.");
+  events.show("saved", "good", "Copied.");
 }
 
 /** @param {keyof typeof FORMATS} name */

@@ -86,6 +86,8 @@ export class Follower {
   constructor() {
     addEventListener("scroll", () => this.#look(), { passive: true });
     addEventListener("resize", () => this.follow(), { passive: true });
+    // The controls grow and shrink, and would hide the newest words.
+    new ResizeObserver(() => this.follow()).observe(get("bottom"));
     this.#button.addEventListener("click", () => this.#goToEnd());
   }
 

@@ -1,12 +1,14 @@
-"""Speech into a browser's microphone, captions out, with the embedded model."""
+"""Speech into a browser, captions out, with the embedded model."""
 
+import base64
 import re
 import signal
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.web.conftest import SAID
+from tests.web.conftest import SAID, SOUNDING_TITLE, expect_notice
 from tests.web.serving import Server
 from whisper_streaming.evaluate import word_errors
 
@@ -14,6 +16,21 @@ pytestmark = [pytest.mark.requires_chromium, pytest.mark.model, pytest.mark.slow
 
 WRONG_WORDS = 0.17
 """Two of twelve: what becomes of an utterance depends on when its windows are decoded."""
+
+
+# A page that sounds, once it is told to.
+SOUND = """
+async ([title, wav]) => {
+  document.title = title;
+  const context = new AudioContext();
+  const bytes = Uint8Array.from(atob(wav), (char) => char.charCodeAt(0));
+  const source = new AudioBufferSourceNode(context, {
+    buffer: await context.decodeAudioData(bytes.buffer),
+  });
+  source.connect(context.destination);
+  window.sound = () => source.start();
+}
+"""
 
 
 def captions(page: Page) -> str:
@@ -65,14 +82,29 @@ def test_a_killed_server_costs_no_word(page: Page, server: Server, complaints: l
 
     server.stop(signal.SIGKILL)
     expect(page.locator("#state")).to_have_text("Connection lost")
-    expect(page.locator("#notices")).to_contain_text("The connection is lost; trying again.")
+    expect_notice(page, "The connection is lost; trying again.")
     expect(page.locator("#captions .final").first).to_contain_text("document")
     server.start()
 
-    expect(page.locator("#notices")).to_contain_text("Connected again. Nothing was lost.")
+    expect_notice(page, "Connected again. Nothing was lost.")
     expect(page.locator("#captions .final").last).to_contain_text("peace")
     stop(page)
     expect_words(page)
     # The browser's own words, for each try that failed.
     assert all("WebSocket connection to" in complaint for complaint in complaints), complaints
     complaints.clear()
+
+
+def test_the_sound_of_a_tab_is_captioned(page: Page, server: Server, recording: Path) -> None:
+    sounding = page.context.new_page()
+    sounding.goto(f"{server.url}info")
+    sounding.evaluate(SOUND, [SOUNDING_TITLE, base64.b64encode(recording.read_bytes()).decode()])
+    page.goto(server.url)
+    page.get_by_role("radio", name="Tab").check()
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator("#state")).to_have_text("Listening")
+    sounding.evaluate("window.sound()")
+
+    expect(page.locator("#captions .final").last).to_contain_text("peace")
+    stop(page)
+    expect_words(page)
