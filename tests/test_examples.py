@@ -1,26 +1,40 @@
 """Every program in examples/ runs, against a real server with the embedded model."""
 
+import asyncio
+import contextlib
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
+from tests.contract.markdown import read_page
 from tests.contract.node import MISSING, find_node
 from tests.contract.workshop import (
     ROOT,
     Outcome,
+    Sentence,
     Workshop,
     free_port,
     open_workshop,
     sentence,
     wait_until_healthy,
 )
+from tests.encoded_audio import encode, forged_wav, slices
+from tests.wire.live_kit_client import Fields, LiveKitClient
+from whisper_streaming.core.audio import SAMPLE_RATE
 
 EXAMPLES = ROOT / "examples"
 SENTENCE = sentence()
@@ -45,8 +59,8 @@ def test_every_example_has_a_test() -> None:
     names = {path.name for path in EXAMPLES.iterdir() if path.is_file()}
 
     assert names == {
-        "callback.py", "microphone.py", "server.py", "stream.mjs", "transcribe_file.py",
-        "translation.py",
+        "asyncio_server.py", "callback.py", "fastapi_server.py", "microphone.py", "server.py",
+        "stream.mjs", "transcribe_file.py", "translation.py",
     }  # fmt: skip
     assert all(source.count(f'"{name}"') >= 2 for name in names)
 
@@ -67,6 +81,130 @@ def test_the_server_says_where_it_is_and_stops_in_order(workshop: Workshop) -> N
 
     assert process.returncode == 0, stderr
     assert stdout == f"listening on ws://localhost:{port}\nup to 8 clients\n"
+
+
+@dataclass
+class OwnServer:
+    """An example that is a server without ours."""
+
+    port: int
+    process: "subprocess.Popen[str]"
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param("fastapi_server.py", id="fastapi_server"),
+        pytest.param("asyncio_server.py", id="asyncio_server"),
+    ],
+)
+def own_server(request: pytest.FixtureRequest, workshop: Workshop) -> Iterator[OwnServer]:
+    """The example runs until it is told to stop, and must do so without a complaint."""
+    port = free_port()
+    command = [sys.executable, str(EXAMPLES / request.param), "--model", "demo"]
+    process = subprocess.Popen(
+        [*command, "--language", "en", "--port", str(port)],
+        cwd=workshop.folder, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    try:
+        wait_until_it_listens(process, port)
+        yield OwnServer(port, process)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0, output
+    assert "Traceback" not in output, output
+
+
+def wait_until_it_listens(process: "subprocess.Popen[str]", port: int) -> None:
+    give_up_at = time.monotonic() + 60
+    while time.monotonic() < give_up_at:
+        assert process.poll() is None, process.communicate()[0]
+        with contextlib.suppress(OSError), socket.create_connection(("localhost", port), 5):
+            return
+        time.sleep(0.1)  # another process: there is nothing to wait on
+    raise AssertionError(f"nobody listens on {port}")
+
+
+async def converse(server: OwnServer, query: str, stream: bytes) -> tuple[list[Fields], int]:
+    """What a client of WhisperLiveKit gets, and the close code."""
+    messages: list[Fields] = []
+    async with connect(f"ws://localhost:{server.port}/asr?{query}") as connection:
+        with contextlib.suppress(ConnectionClosed):  # it may be refused before all is sent
+            for piece in slices(stream, 20):
+                await connection.send(piece)
+            await connection.send(b"")
+        try:
+            async with asyncio.timeout(60):
+                while True:
+                    messages.append(json.loads(await connection.recv()))
+        except ConnectionClosed as closed:
+            return messages, closed.rcvd.code if closed.rcvd else 1006
+
+
+def shown(messages: list[Fields]) -> str:
+    """The text that the client shows in the end."""
+    client = LiveKitClient()
+    for message in messages[1:-1]:
+        client.on_message(message)
+    return "".join(line["text"] for line in client.state["lines"]).strip()
+
+
+@pytest.mark.parametrize("mode", ["full", "diff"])
+async def test_a_server_of_your_own_takes_samples(own_server: OwnServer, mode: str) -> None:
+    messages, code = await converse(own_server, f"mode={mode}", int16(SENTENCE).tobytes())
+
+    assert messages[0] == {"type": "config", "useAudioWorklet": True, "mode": mode}
+    assert (messages[-1], code) == ({"type": "ready_to_stop"}, 1000)
+    assert shown(messages) == SENTENCE.text
+
+
+async def test_a_server_of_your_own_takes_what_a_browser_records(own_server: OwnServer) -> None:
+    german = sentence("de")
+    streams = [encode("webm", int16(each), rate=SAMPLE_RATE) for each in (SENTENCE, german)]
+
+    both = await asyncio.gather(
+        converse(own_server, "", streams[0]), converse(own_server, "language=de", streams[1])
+    )
+
+    assert [code for _, code in both] == [1000, 1000]
+    assert [shown(messages) for messages, _ in both] == [SENTENCE.text, german.text]
+
+
+async def test_a_server_of_your_own_says_what_is_wrong(own_server: OwnServer) -> None:
+    refused, code = await converse(own_server, "language=klingon", bytes(2))
+    broken, broken_code = await converse(own_server, "", forged_wav(bytes(1000), rate=1))
+
+    assert (refused[0]["type"], code) == ("error", 4400)
+    assert "does not know the language 'klingon'" in refused[0]["error"]
+    assert broken[-1]["error"] == "audio with 1 samples a second is not taken"
+    assert broken_code == 1003
+
+
+async def test_a_server_of_your_own_outlives_clients_that_leave(own_server: OwnServer) -> None:
+    async with connect(f"ws://localhost:{own_server.port}/asr") as connection:
+        await connection.send(int16(SENTENCE).tobytes())
+        await connection.recv()
+    async with connect(f"ws://localhost:{own_server.port}/asr") as connection:
+        await connection.send("text is not for it")
+        connection.transport.abort()
+
+    messages, _ = await converse(own_server, "", int16(SENTENCE).tobytes())
+    assert shown(messages) == SENTENCE.text
+
+
+@pytest.mark.parametrize("name", ["fastapi_server.py", "asyncio_server.py"])
+def test_the_guide_prints_the_servers_that_are_tested_here(name: str) -> None:
+    page = (ROOT / "docs" / "integration.md").read_text(encoding="utf-8")
+
+    printed = [block.text for block in read_page(page).blocks if block.language == "python"]
+    assert (EXAMPLES / name).read_text(encoding="utf-8").strip() in map(str.strip, printed)
+
+
+def int16(said: Sentence) -> npt.NDArray[np.int16]:
+    return np.round(said.samples * 32767).astype("<i2")
 
 
 def test_a_file_becomes_text_and_subtitles(workshop: Workshop) -> None:
