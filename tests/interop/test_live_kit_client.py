@@ -175,7 +175,7 @@ def test_its_test_client_gets_every_word(
     assert (last["status"], last["buffer_transcription"]) == ("active_transcription", "")
     assert last["remaining_time_transcription"] == 0.0
     buffers = {response["buffer_transcription"] for response in session["responses"]}
-    assert len(buffers) > 5, "words are shown before they are final"
+    assert buffers - {""}, "words are shown before they are final"
 
 
 @pytest.mark.model
@@ -184,7 +184,7 @@ def test_in_diff_mode_it_stays_in_step(sessions: dict[str, Fields]) -> None:
 
     assert [expected for expected, _ in counts] == [kept for _, kept in counts]
     assert counts[-1][0] == len(sessions["diff"]["lines"]) > 2
-    assert len(counts) > 10
+    assert len(counts) > 3
 
 
 @pytest.mark.model

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 
 import numpy as np
 import pytest
@@ -9,16 +10,19 @@ import pytest
 from tests.server.peers import WORDS, Peer, connected, scripted_config, serving, transcribe
 from tests.wire.live_kit_client import Fields, LiveKitClient
 from whisper_streaming.backends.scripted import spoken
-from whisper_streaming.core.audio import FloatArray
+from whisper_streaming.core.audio import SAMPLE_RATE, FloatArray
 
 READY = {"type": "ready_to_stop"}
 
 
-async def finish(peer: Peer, samples: FloatArray) -> Fields:
-    """Send audio and its end, read to the close, and give what a client shows then."""
+async def finish(peer: Peer, samples: FloatArray, *, message_bytes: int = 3201) -> Fields:
+    """Send audio and its end, read to the close, and give what a client shows then.
+
+    With an odd number of bytes each second message begins within a sample.
+    """
     frames = np.round(samples * 32767).astype("<i2").tobytes()
-    for start in range(0, len(frames), 3201):  # each second message begins within a sample
-        await peer.socket.send(frames[start : start + 3201])
+    for start in range(0, len(frames), message_bytes):
+        await peer.socket.send(frames[start : start + message_bytes])
     await peer.socket.send(b"")
     assert await peer.read_to_close() == 1000
     client = LiveKitClient()
@@ -40,11 +44,19 @@ async def test_every_word_arrives_and_then_ready_to_stop(mode: str) -> None:
 
 
 async def test_unstable_words_are_shown_in_the_buffer() -> None:
+    frames = np.round(spoken(WORDS) * 32767).astype("<i2").tobytes()
+    half = len(frames) // 2
     async with serving() as server, connected(server, "/asr") as peer:
-        await finish(peer, spoken(WORDS))
+        await peer.socket.send(frames[:half])
+        while not (message := await peer.read()).get("buffer_transcription"):
+            pass
+        await peer.socket.send(frames[half:])
+        await finish(peer, np.zeros(0, dtype=np.float32))
 
-    buffers = {str(message.get("buffer_transcription", "")) for message in peer.messages}
-    assert len(buffers - {""}) > 1
+    shown = "".join(line["text"] for line in message["lines"])  # type: ignore[attr-defined]
+    heard = (shown + str(message["buffer_transcription"])).split()
+    assert heard[:-1] == WORDS[: len(heard) - 1]  # the last one may be cut
+    assert float(message["remaining_time_transcription_policy"]) > 0  # type: ignore[arg-type]
     assert {message.get("status") for message in peer.messages} == {
         None,  # config and ready_to_stop
         "no_audio_detected",
@@ -70,6 +82,33 @@ async def test_silence_is_no_lag() -> None:
     rest = peer.messages[told:-1]
     assert {state["remaining_time_transcription"] for state in rest} <= {0.0}
     assert message["buffer_transcription"] == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["full", "diff"])
+async def test_ten_minutes_of_speech_and_pauses_at_once_are_shown_whole(mode: str) -> None:
+    numbers = random.Random(6)
+    words: list[str] = []
+    pieces: list[FloatArray] = []
+    while sum(map(len, pieces)) < 600 * SAMPLE_RATE:
+        sentence = [f"w{len(words) + n}" for n in range(numbers.randint(2, 20))]
+        sentence[-1] += numbers.choice((".", "?", ""))
+        words += sentence
+        pieces += [spoken(sentence), np.zeros(numbers.choice((8_000, 40_000, 100_000)), np.float32)]
+    client, lines = LiveKitClient(), {}
+    sizes = []
+
+    async with serving() as server, connected(server, f"/asr?mode={mode}") as peer:
+        await finish(peer, np.concatenate(pieces), message_bytes=32_001)
+    for message in peer.messages[1:-1]:
+        client.on_message(message)
+        lines |= {line["start"]: line["text"] for line in client.state["lines"]}
+        sizes.append(len(json.dumps(message)))
+
+    assert "".join(lines.values()).split() == words
+    assert len(lines) > len(client.state["lines"]) or mode == "full"
+    assert {line["speaker"] for line in client.state["lines"]} == {1, -2}
+    assert max(sizes) < (40_000 if mode == "full" else 10_000)
 
 
 async def test_a_session_without_audio_ends_at_once() -> None:
