@@ -332,6 +332,23 @@ async def test_a_fault_of_this_package_ends_the_session_and_is_logged(
     assert fault.exc_info is not None
 
 
+async def test_the_log_has_one_line_at_the_begin_and_one_at_the_end_and_no_words(
+    engine: TranscriptionEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    await run(AudioProcessor(transcription_engine=engine), said(WORDS))
+    left = AudioProcessor(transcription_engine=engine, language="de")
+    await left.create_tasks()
+    await left.cleanup()
+
+    lines = [each.message for each in caplog.records if each.name == "whisper_streaming.session"]
+    assert lines[0] == "[library 1] opened model=scripted language=en task=transcribe vad=on"
+    assert lines[1].startswith("[library 1] ended complete audio=4.0s speech=4.0s")
+    assert lines[2] == "[library 2] opened model=scripted language=de task=transcribe vad=on"
+    assert lines[3].startswith("[library 2] ended gone audio=0.0s")
+    assert len(lines) == 4
+
+
 async def test_audio_after_the_end_is_dropped_with_one_warning(
     engine: TranscriptionEngine, caplog: pytest.LogCaptureFixture
 ) -> None:

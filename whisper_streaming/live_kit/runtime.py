@@ -6,6 +6,7 @@ import logging
 import weakref
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from itertools import count
 from typing import Final, Protocol
 
 from whisper_streaming.backends.base import Backend
@@ -53,6 +54,7 @@ class Runtime:
         self.media = MediaPool(config.media)
         self._drain_timeout_s = config.limits.drain_timeout_s + _DRAIN_GRACE_S
         self._sessions: dict[asyncio.Task[None], Runnable] = {}
+        self._numbers = count(1)
         self._closing = asyncio.Event()
         # Begins before any session's task, so that the scheduler is open when those begin.
         self._keeper = self.loop.create_task(self._keep(), name="engine")
@@ -71,6 +73,10 @@ class Runtime:
     def hangs(self) -> bool:
         """Whether the backend has not answered; it must not be closed then."""
         return self._scheduler.stats().running > 0
+
+    def number_session(self) -> int:
+        """A number for the log."""
+        return next(self._numbers)
 
     def start(self, session: Runnable) -> asyncio.Task[None]:
         """Run a session; its task may be cancelled."""

@@ -7,7 +7,8 @@ from whisper_streaming.config import ServerConfig
 from whisper_streaming.core.audio import seconds
 from whisper_streaming.core.session import Session
 from whisper_streaming.errors import WhisperStreamingError
-from whisper_streaming.live.live_session import Ending, LiveSession, Log, Timing
+from whisper_streaming.live.live_session import Ending, LiveSession, Timing
+from whisper_streaming.live.session_log import SessionLogger
 from whisper_streaming.live.session_setup import SessionSetup
 from whisper_streaming.live_kit.codec import FrontDataCodec
 from whisper_streaming.live_kit.pipe import Pipe
@@ -20,6 +21,13 @@ logger = logging.getLogger("whisper_streaming.session")
 class ProgramSession:
     """Runs in a task of the engine. Knows nothing of the program's own objects, so that these can
     be forgotten while it runs.
+
+    Args:
+        runtime: What the sessions share.
+        config: The engine's settings.
+        setup: What this session gets.
+        codec: From bytes, to states.
+        notices: What the program should be told first.
 
     Attributes:
         pipe: What the program puts audio into and takes states from.
@@ -38,7 +46,16 @@ class ProgramSession:
         self.error: WhisperStreamingError | None = None
         self._codec = codec
         self._notices = notices
-        self._log = Log(logger, {})
+        self._ending = Ending.GONE  # as long as nothing else is known
+        self._log = SessionLogger(logger, {"session": f"library {runtime.number_session()}"})
+        options = setup.session.options
+        self._log.info(
+            "opened model=%s language=%s task=%s vad=%s",
+            setup.model.name,
+            options.language or "detect",
+            options.task,
+            "on" if setup.uses_vad else "off",
+        )
         self._live = LiveSession(
             self.pipe,
             codec,
@@ -63,6 +80,9 @@ class ProgramSession:
     def close(self) -> None:
         """Let go who sends and who reads: :meth:`run` has ended, or will not begin."""
         self.pipe.close()
+        account = self._live.account
+        speech_s = seconds(account.decoded) if account is not None else 0.0
+        self._log.info("ended %s %s", self._ending.value, self._live.stats.summary(speech_s))
 
     def stop(self) -> None:
         """End the audio because the engine closes; what was heard is still told."""
@@ -73,12 +93,10 @@ class ProgramSession:
             outcome = await self._live.run()
         except Exception:  # noqa: BLE001 - the boundary: one session never harms another
             self._log.exception("! the session broke, which is a fault of this program")
+            self._ending = Ending.FAILED
             self.error = WhisperStreamingError("the session broke; the log has the cause")
-            return
-        self.error = outcome.error
-        account = self._live.account
-        speech_s = seconds(account.decoded) if account is not None else 0.0
-        self._log.info("ended %s %s", outcome.ending.value, self._live.stats.summary(speech_s))
+        else:
+            self._ending, self.error = outcome.ending, outcome.error
 
     async def _tell(self, states: Sequence[FrontData]) -> None:
         for state in states:

@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 from websockets.exceptions import ConnectionClosed
 
@@ -30,6 +30,7 @@ from whisper_streaming.live.live_session import (
     send,
 )
 from whisper_streaming.live.media_pool import MediaPool
+from whisper_streaming.live.session_log import SessionLogger
 from whisper_streaming.live.session_setup import SessionSetup, set_up_session
 from whisper_streaming.live.session_stats import RecentLatencies, SessionStats
 from whisper_streaming.live.vad_thread import VadThread
@@ -61,15 +62,6 @@ class Service:
     media: MediaPool
     measured: Measured | None = None
     latencies: RecentLatencies = field(default_factory=RecentLatencies)
-
-
-class SessionLogger(logging.LoggerAdapter[logging.Logger]):
-    """Puts the session's number, protocol and peer before each line."""
-
-    def process(
-        self, msg: object, kwargs: MutableMapping[str, Any]
-    ) -> tuple[str, MutableMapping[str, Any]]:
-        return f"[{self.extra['session']}] {msg}" if self.extra else str(msg), kwargs
 
 
 class ServeClient:
