@@ -2,9 +2,11 @@
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
-from typing import TypeVar
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -41,3 +43,13 @@ def run_virtual(main: Coroutine[None, None, T]) -> T:
     """Run ``main`` to its end in virtual time, in asyncio's debug mode."""
     with asyncio.Runner(debug=True, loop_factory=VirtualTimeLoop) as runner:
         return runner.run(main)
+
+
+def in_virtual_time(scenario: Callable[P, Coroutine[None, None, None]]) -> Callable[P, None]:
+    """A test that is a coroutine and runs as by :func:`run_virtual`."""
+
+    @wraps(scenario)
+    def test(*args: P.args, **kwargs: P.kwargs) -> None:
+        run_virtual(scenario(*args, **kwargs))
+
+    return test

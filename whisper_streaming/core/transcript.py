@@ -183,6 +183,10 @@ class Transcript:
                 completed += self._complete(len(self._open))
         return tuple(completed)
 
+    def complete_open(self) -> tuple[Segment, ...]:
+        """Complete what is open, after a session that was cut off before its last event."""
+        return tuple(self._complete(len(self._open)))
+
     def _commit(self, word: Word) -> list[Segment]:
         if self._open and not starts_word(word.text):
             self._open[-1] += (word,)

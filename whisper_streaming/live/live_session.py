@@ -31,6 +31,7 @@ from whisper_streaming.errors import (
     WhisperStreamingError,
 )
 from whisper_streaming.live.media_pool import MediaStream
+from whisper_streaming.live.observers import SessionObserver
 from whisper_streaming.live.outbox import Outbox
 from whisper_streaming.live.session_stats import SessionStats
 from whisper_streaming.live.vad_thread import SharedVadStream
@@ -137,6 +138,7 @@ class LiveSession(Generic[Message]):
         self._work = _Work()
         self._idle = _IdleTimer(timing.idle_flush_s, self._flush)
         self._end = _InputEnd()
+        self._observers: Sequence[SessionObserver] = ()
         self.stats = stats or SessionStats()
         self.account: AudioAccount | None = None
 
@@ -155,8 +157,13 @@ class LiveSession(Generic[Message]):
             self._session.receive_eof()
             self._work.arrived.set()
 
-    async def run(self) -> Outcome:
-        """Serve until everything was sent, or cannot be: the client is gone or does not read."""
+    async def run(self, observers: Sequence[SessionObserver] = ()) -> Outcome:
+        """Serve until everything was sent, or cannot be: the client is gone or does not read.
+
+        Args:
+            observers: Hear the session, too; each is told when it ends, whatever happens.
+        """
+        self._observers = observers
         outcome: Outcome | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -172,6 +179,8 @@ class LiveSession(Generic[Message]):
             outcome = Outcome(Ending.FAILED, error)
         finally:
             self._media.close()
+            for observer in observers:
+                observer.end()
         return outcome or self._end.outcome or Outcome(Ending.COMPLETE)
 
     # -- read
@@ -317,6 +326,9 @@ class LiveSession(Generic[Message]):
                     self.account = account
                     self._end.outcome = Outcome(Ending.FAILED, BackendError(reason))
         self.stats.observe(events, asyncio.get_running_loop().time())
+        # Before the client, who may read too slowly to get them.
+        for observer in self._observers:
+            observer.receive(events)
         self._outbox.put(events)
 
     # -- write

@@ -1,0 +1,133 @@
+"""What observers of a session hear, and that they cannot miss its end."""
+
+import asyncio
+
+import pytest
+
+from tests.live.memory_socket import MemorySocket
+from tests.live.test_live_session import TEXT, WORDS, Bench
+from tests.live.virtual_time import in_virtual_time
+from whisper_streaming.backends.scripted import spoken
+from whisper_streaming.config import LimitSettings
+from whisper_streaming.core.events import (
+    LanguageDetected,
+    PartialUpdated,
+    SessionEnded,
+    UtteranceEnded,
+    WordsCommitted,
+)
+from whisper_streaming.core.hypothesis import Word
+from whisper_streaming.core.transcript import Segment, SegmentRules
+from whisper_streaming.live.live_session import Ending
+from whisper_streaming.live.observers import SegmentFeed
+
+
+class Listener:
+    """Keeps what a feed gives."""
+
+    def __init__(self, language: str | None = "en") -> None:
+        self.heard: list[tuple[str, str | None]] = []
+        self.ends = 0
+        self.feed = SegmentFeed(language, SegmentRules(), self._take, self._end)
+
+    @property
+    def text(self) -> str:
+        return "".join(text for text, _ in self.heard).strip()
+
+    def _take(self, segment: Segment, language: str | None) -> None:
+        assert self.ends == 0
+        self.heard.append((segment.text, language))
+
+    def _end(self) -> None:
+        self.ends += 1
+
+
+def committed(text: str, start: float = 0.0) -> WordsCommitted:
+    return WordsCommitted(1, (Word(f" {text}", start, start + 0.4),))
+
+
+def test_a_feed_gives_each_segment_once_and_the_open_one_at_the_end() -> None:
+    listener = Listener()
+    listener.feed.receive([committed("one"), PartialUpdated(1, (Word(" maybe", 0.5, 0.9),))])
+    listener.feed.receive([UtteranceEnded(1, 1.0), committed("two", 1.0)])
+    assert listener.heard == [(" one", "en")]
+    listener.feed.end()
+
+    assert listener.heard == [(" one", "en"), (" two", "en")]
+    assert listener.ends == 1
+
+
+def test_a_feed_knows_the_language_once_it_is_detected() -> None:
+    listener = Listener(language=None)
+    listener.feed.receive([committed("one"), UtteranceEnded(1, 1.0)])
+    listener.feed.receive([LanguageDetected("de", 0.9), committed("zwei"), UtteranceEnded(1, 2.0)])
+
+    assert listener.heard == [(" one", None), (" zwei", "de")]
+
+
+@in_virtual_time
+async def test_observers_hear_what_the_client_reads_and_are_told_of_the_end() -> None:
+    bench, first, second = Bench(), Listener(), Listener()
+    bench.say(spoken(WORDS))
+    bench.socket.put(b"END_OF_AUDIO")
+    await bench.live.run([first.feed, second.feed])
+
+    assert first.text == second.text == bench.text == TEXT
+    assert first.ends == second.ends == 1
+
+
+@in_virtual_time
+async def test_what_was_final_when_the_client_vanished_is_heard() -> None:
+    bench, listener = Bench(), Listener()
+    events: list[object] = []
+    bench.say(spoken(WORDS))
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(bench.live.run([listener.feed, Noting(events)]))
+        await asyncio.sleep(1.0)
+        assert listener.heard == []
+        bench.socket.vanish()
+
+    final = [
+        word.text for each in events if isinstance(each, WordsCommitted) for word in each.words
+    ]
+    assert running.result().ending is Ending.GONE
+    assert not [each for each in events if isinstance(each, SessionEnded)]
+    assert listener.text == "".join(final).strip() != ""
+    assert listener.ends == 1
+
+
+@in_virtual_time
+async def test_a_client_that_does_not_read_keeps_nothing_from_the_observers() -> None:
+    bench = Bench(socket=MemorySocket(deaf=True), limits=LimitSettings(max_pending_messages=10))
+    listener, words = Listener(), [f"word{index}" for index in range(60)]
+    bench.say(spoken(words, gap_s=1.0))
+    outcome = await bench.live.run([listener.feed])
+
+    assert outcome.ending is Ending.FAILED
+    assert bench.socket.sent == []
+    heard = listener.text.split()
+    assert heard == words[: len(heard)] != []
+
+
+@in_virtual_time
+async def test_observers_are_told_of_the_end_of_a_session_that_breaks() -> None:
+    bench, listener = Bench(), Listener()
+    bench.decoder.error = RuntimeError("a bug")  # type: ignore[assignment]
+    bench.say(spoken(WORDS))
+    with pytest.RaisesGroup(RuntimeError):
+        await bench.live.run([listener.feed])
+
+    assert listener.ends == 1
+
+
+class Noting:
+    """An observer of events."""
+
+    def __init__(self, events: list[object]) -> None:
+        self._events = events
+
+    def receive(self, events: object) -> None:
+        assert isinstance(events, list | tuple)
+        self._events.extend(events)
+
+    def end(self) -> None: ...
