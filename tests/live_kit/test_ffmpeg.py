@@ -138,6 +138,26 @@ async def test_input_that_is_not_taken_in_time_is_an_error(tmp_path: Path) -> No
     await manager.stop()
 
 
+async def test_a_wait_for_samples_may_have_an_end_and_is_no_failure(tmp_path: Path) -> None:
+    manager = FFmpegManager(program=stand_in(tmp_path, "exec cat"), read_timeout_s=0.01)
+    await manager.start()
+
+    with pytest.raises(FFmpegError, match=r"ffmpeg gave nothing for 0\.01 s"):
+        await manager.read_data(100)
+    assert manager.state is FFmpegState.RUNNING
+    await manager.stop()
+
+
+async def test_complaints_of_any_length_do_not_stop_it(tmp_path: Path) -> None:
+    script = "head -c 300000 /dev/zero | tr '\\0' x >&2; echo end >&2; exit 1"
+    manager = FFmpegManager(program=stand_in(tmp_path, script))
+    await manager.start()
+
+    with pytest.raises(FFmpegError, match=r"status 1 \(x+end\)$"):
+        await manager.read_data(100)
+    await manager.stop()
+
+
 async def test_one_that_does_not_end_is_killed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,6 +1,5 @@
 """One loaded model for all sessions of a program."""
 
-import asyncio
 import threading
 import warnings
 from collections.abc import Callable
@@ -82,7 +81,7 @@ class TranscriptionEngine:
             if self._runtime is None or self._runtime.is_over:
                 self._runtime = Runtime(self._backend, self._vad, self.config)
                 when_gone(self, self._runtime.loop, self._runtime.close_soon)
-            elif self._runtime.loop is not asyncio.get_running_loop():
+            elif not self._runtime.is_here:
                 raise SessionStateError(
                     "another event loop uses the engine; make one for each loop that runs"
                 )
@@ -99,12 +98,10 @@ class TranscriptionEngine:
         """
         with self._lock:
             runtime = self._runtime
-            if runtime is not None and runtime.is_over:
-                runtime = None
-            if runtime is not None and runtime.loop is not asyncio.get_running_loop():
+            if runtime is not None and not runtime.is_over and not runtime.is_here:
                 raise SessionStateError("another event loop uses the engine; close it there")
             self._is_closed = True
-        if runtime is not None:
+        if runtime is not None and not runtime.is_over:
             await runtime.close()
         if self._holds_model and (runtime is None or not runtime.hangs):
             self._holds_model = False

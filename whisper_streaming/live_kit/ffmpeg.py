@@ -9,7 +9,6 @@ import logging
 import os
 import signal
 import sys
-from collections import deque
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Final, NoReturn
@@ -23,7 +22,7 @@ _NO_START: Final = "start_failed"
 _NO_WRITE: Final = "write_error"
 _NO_READ: Final = "read_error"
 
-_KEPT_LINES: Final = 5  # of what ffmpeg complains about
+_KEPT_CHARACTERS: Final = 1000  # of what ffmpeg complains about, the newest
 _HOW_TO_INSTALL: Final = (
     "the program {program!r} is missing: install it (apt install ffmpeg, brew install ffmpeg), "
     "or give the audio to an AudioProcessor as it is, which needs none"
@@ -46,13 +45,14 @@ class FFmpegManager:
     """One ``ffmpeg`` that turns a stream of bytes in any format into raw samples (s16le).
 
     Write and read in two tasks: ffmpeg takes no more while nobody reads. Every wait has an end,
-    except that for audio which nobody wrote.
+    except that for samples of audio which nobody wrote, unless it is given one.
 
     Args:
         sample_rate: Of the samples that come out, in Hz.
         channels: Of the samples that come out.
         program: The program's name or path.
         write_timeout_s: ffmpeg must take what is written within so long.
+        read_timeout_s: Longest wait for samples; None for no limit, because a stream may pause.
         stop_timeout_s: It must end so soon after its input, or is killed.
 
     Attributes:
@@ -67,15 +67,17 @@ class FFmpegManager:
         *,
         program: str = "ffmpeg",
         write_timeout_s: float = 30.0,
+        read_timeout_s: float | None = None,
         stop_timeout_s: float = 5.0,
     ) -> None:
         self.on_error_callback: ErrorCallback | None = None
         self._command = [program, *_arguments(sample_rate, channels)]
         self._write_timeout_s = write_timeout_s
+        self._read_timeout_s = read_timeout_s
         self._stop_timeout_s = stop_timeout_s
         self._state = FFmpegState.STOPPED
         self._process: asyncio.subprocess.Process | None = None
-        self._complaints: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._complaints = ""
         self._listener: asyncio.Task[None] | None = None
         self._input_ended = False
         self._reading = asyncio.Lock()  # stop() reads what nobody else does
@@ -127,13 +129,17 @@ class FFmpegManager:
         Cancelling is safe: the next call returns them. :meth:`stop` is an end, too.
 
         Raises:
-            FFmpegError: If it does not run, or ended with an error.
+            FFmpegError: If it does not run, or ended with an error, or gives nothing within the
+                time. After the latter it runs on, and nothing is lost.
         """
         if self._process is not None and self._state is FFmpegState.STOPPED:
             return b""
         process = self._running()
-        async with self._reading:
-            data = await _read(process, size)
+        try:
+            async with asyncio.timeout(self._read_timeout_s), self._reading:
+                data = await _read(process, size)
+        except TimeoutError as exc:
+            raise FFmpegError(f"ffmpeg gave nothing for {self._read_timeout_s:g} s") from exc
         if not data and self._state is FFmpegState.RUNNING:
             await self._check_end(process)
         return data
@@ -171,7 +177,7 @@ class FFmpegManager:
             await self.stop()
         if self._state is not FFmpegState.RESTARTING:
             self._state = FFmpegState.STARTING
-        self._complaints.clear()
+        self._complaints = ""
         self._input_ended = False
         try:
             self._process = await asyncio.create_subprocess_exec(
@@ -191,8 +197,9 @@ class FFmpegManager:
     async def _listen(self, process: asyncio.subprocess.Process) -> None:
         """Read what it complains about: a full pipe would stop it."""
         assert process.stderr is not None
-        async for line in process.stderr:
-            self._complaints.append(line.decode(errors="replace").strip())
+        while data := await process.stderr.read(4096):  # not lines, which may have any length
+            complaints = self._complaints + data.decode(errors="replace")
+            self._complaints = complaints[-_KEPT_CHARACTERS:]
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
         await self.close_stdin()
@@ -228,7 +235,7 @@ class FFmpegManager:
             await asyncio.wait({self._listener}, timeout=self._stop_timeout_s)
         if self.on_error_callback is not None:
             await self.on_error_callback(name)
-        complaints = "; ".join(self._complaints)
+        complaints = "; ".join(self._complaints.split("\n")).strip("; ")
         text = reason if name == _MISSING else f"ffmpeg: {reason}"
         raise FFmpegError(f"{text} ({complaints})" if complaints else text) from cause
 

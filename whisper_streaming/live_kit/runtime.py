@@ -65,6 +65,11 @@ class Runtime:
         return self._keeper.done() or self.loop.is_closed()
 
     @property
+    def is_here(self) -> bool:
+        """Whether its event loop is the one that runs here."""
+        return self.loop is asyncio.get_running_loop()
+
+    @property
     def decoder(self) -> Decoder:
         """Decodes for all sessions."""
         return self._scheduler
