@@ -55,6 +55,13 @@ test("samples may come before the server is ready, and are not lost", () => {
   assert.equal(client.bufferedBytes, 0);
 });
 
+test("samples may be a view of more than is sent", () => {
+  const { world, client } = opened();
+  client.send(new Int16Array(sound(7, 3), 16000 * 2, 1600));
+  world.accept();
+  assert.deepEqual(world.socket.sent.map((chunk) => chunk.byteLength), [3200]);
+});
+
 test("captions and warnings are told", () => {
   const { world, client, warnings } = opened();
   world.accept();

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.contract.markdown import read_page
+from tests.contract.workshop import PRINTED_PORT
 from tests.web.conftest import SAID, SOUNDING_TITLE, expect_notice
 from tests.web.serving import Server
 from whisper_streaming.evaluate import word_errors
@@ -108,3 +110,14 @@ def test_the_sound_of_a_tab_is_captioned(page: Page, server: Server, recording: 
     expect(page.locator("#captions .final").last).to_contain_text("peace")
     stop(page)
     expect_words(page)
+
+
+def test_the_page_in_the_documentation_works(page: Page, server: Server, repository: Path) -> None:
+    text = (repository / "docs" / "captions.md").read_text(encoding="utf-8")
+    (example,) = [b.text for b in read_page(text).blocks if b.language == "html"]
+    example = example.replace(PRINTED_PORT, str(server.port))
+    page.route("**/favicon.ico", lambda route: route.fulfill(status=204))
+    page.goto(f"{server.url}info")  # an address of the server, without a page's policy
+    page.set_content(example)
+
+    expect(page.locator("#captions")).to_contain_text("Karen changed the document")

@@ -128,10 +128,10 @@ export class CaptionClient {
     this.#connect();
   }
 
-  /** @param {ArrayBuffer | Blob} audio Samples, or the next part of the container. */
+  /** @param {ArrayBuffer | ArrayBufferView | Blob} audio Samples, or more of the container. */
   send(audio) {
-    if (audio instanceof ArrayBuffer && !this.#options.startContainer) this.#kept.add(audio);
-    if (this.#isReady) this.#socket?.send(audio);
+    if (!(audio instanceof Blob) && !this.#options.startContainer) this.#kept.add(toBuffer(audio));
+    if (this.#isReady) this.#socket?.send(/** @type {ArrayBuffer} */ (audio));
   }
 
   /**
@@ -311,6 +311,16 @@ const LOST_WHILE_FINISHING = "The connection was lost before the last words came
  */
 export function retryDelayMs(attempt, random) {
   return Math.round(Math.min(30_000, 500 * 2 ** attempt) * (0.8 + 0.4 * random));
+}
+
+/**
+ * @param {ArrayBuffer | ArrayBufferView} audio
+ * @returns {ArrayBuffer} Its bytes, without what may be around them.
+ */
+function toBuffer(audio) {
+  if (audio instanceof ArrayBuffer) return audio;
+  const { buffer, byteOffset, byteLength } = audio;
+  return /** @type {ArrayBuffer} */ (buffer.slice(byteOffset, byteOffset + byteLength));
 }
 
 /**
