@@ -112,12 +112,17 @@ def test_the_sound_of_a_tab_is_captioned(page: Page, server: Server, recording: 
     expect_words(page)
 
 
-def test_the_page_in_the_documentation_works(page: Page, server: Server, repository: Path) -> None:
-    text = (repository / "docs" / "captions.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    ("document", "place"), [("captions.md", "#captions"), ("integration.md", "#text")]
+)
+def test_the_page_in_the_documentation_works(
+    page: Page, server: Server, repository: Path, document: str, place: str
+) -> None:
+    text = (repository / "docs" / document).read_text(encoding="utf-8")
     (example,) = [b.text for b in read_page(text).blocks if b.language == "html"]
     example = example.replace(PRINTED_PORT, str(server.port))
     page.route("**/favicon.ico", lambda route: route.fulfill(status=204))
     page.goto(f"{server.url}info")  # an address of the server, without a page's policy
     page.set_content(example)
 
-    expect(page.locator("#captions")).to_contain_text("Karen changed the document")
+    expect(page.locator(place)).to_contain_text("Karen changed the document")
