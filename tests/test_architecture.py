@@ -34,8 +34,10 @@ ALLOWED = {
         "engine", "backends", "vad", "wire", "core", "config", "errors", "media_frames",
         "media_memory",
     },
+    "forward": {"live", "core", "config", "errors", "version"},
     "server": {
         "live",
+        "forward",
         "engine",
         "wire",
         "core",
@@ -95,6 +97,7 @@ LIBRARIES = {
     "client": {"numpy", "websocket", "websockets", "pydantic", "rich", "pyaudio"},
     "live": {"numpy", "websockets"},
     "server": {"numpy", "websockets", "pydantic"},
+    "forward": {"httpx2"},
     "vad": {"numpy", "faster_whisper", "threadpoolctl"},
     "backends": {
         "numpy", "ctranslate2", "faster_whisper", "huggingface_hub", "threadpoolctl", "tokenizers",

@@ -313,6 +313,67 @@ class SchedulerSettings(Settings):
     )
 
 
+class ForwardSettings(Settings):
+    """Completed segments of all sessions, posted to an HTTP service."""
+
+    url: SecretStr | None = Field(
+        default=None,
+        description="Service that gets them, `http://` or `https://`; a name and a password in it "
+        "are sent as basic authentication. None: nothing is forwarded.",
+    )
+    template: Literal["json", "llama_completion"] | None = Field(
+        default=None,
+        description="Body of a post: `json`, or `llama_completion`, a prompt for llama.cpp's "
+        "`/completion`. None: `llama_completion` for a URL whose path ends in `/completion`, else "
+        "`json`.",
+    )
+    n_predict: int = Field(
+        default=128, ge=-1, description="`llama_completion`: tokens to answer with at the most."
+    )
+    max_messages: int = Field(
+        default=1,
+        ge=1,
+        le=1000,
+        description="Segments of a session that are collected before a post.",
+    )
+    interval_s: PositiveSeconds = Field(
+        default=5.0, description="A segment that waits for others is posted after so long."
+    )
+    secret: SecretStr | None = Field(
+        default=None,
+        description="Key of the posts' signatures; best given in the environment. None: no "
+        "signatures.",
+    )
+    timeout_s: PositiveSeconds = Field(
+        default=10.0, description="A post without an answer for so long has failed."
+    )
+    connections: int = Field(
+        default=4, ge=1, le=100, description="Posts at the same time; of a session always one."
+    )
+    max_pending: int = Field(
+        default=10_000,
+        ge=1,
+        description="Segments of all sessions that may wait; when there are more, the oldest are "
+        "dropped, counted and logged.",
+    )
+    retry_min_s: PositiveSeconds = Field(
+        default=0.5, description="Wait after a failed post; it doubles with each further failure."
+    )
+    retry_max_s: PositiveSeconds = Field(
+        default=30.0, description="Longest wait after a failed post."
+    )
+    max_refusals: int = Field(
+        default=8,
+        ge=1,
+        description="A post that the service refuses so often (a redirect, or a status 4xx other "
+        "than 408, 425 and 429) is dropped, counted and logged. Other failures are tried again "
+        "for ever.",
+    )
+    flush_timeout_s: Seconds = Field(
+        default=5.0, description="Time for what still waits when the server stops."
+    )
+
+
 class TlsSettings(Settings):
     """Encryption of the port: `https://` and `wss://` in place of `http://` and `ws://`."""
 
@@ -366,6 +427,7 @@ class ServerConfig(Settings):
     asr: AsrSettings = AsrSettings()
     media: MediaSettings = MediaSettings()
     scheduler: SchedulerSettings = SchedulerSettings()
+    forward: ForwardSettings = ForwardSettings()
 
     @field_validator("language", mode="before")
     @classmethod

@@ -46,6 +46,7 @@ REQUIREMENTS: Final = {
     "av": "17.1",
     "rich": "13",
     "tqdm": "4.66",
+    "httpx2": "2.16",
 }
 
 

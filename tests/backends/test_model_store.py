@@ -358,3 +358,16 @@ def test_progress_is_logged_at_most_once_per_interval(
         "fetched 5 of 10 MB",
     ]
     assert stderr.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "better"),
+    [
+        ("./models/ggml-large-v3-turbo.bin", "large-v3-turbo"),
+        ("models/ggml-medium.en-q5_0.bin", "medium.en"),
+        ("ggml-my-own.bin", "small"),
+    ],
+)
+def test_a_file_of_whisper_cpp_is_refused_with_the_name_to_take(path: str, better: str) -> None:
+    with pytest.raises(ModelLoadError, match=rf"whisper\.cpp, .* take --model {better}$"):
+        resolve_model(path)

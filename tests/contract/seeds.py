@@ -13,7 +13,6 @@ SEEDS = Path(__file__).parent.parent / "seeds"
 # The whole document, so that an open row of docs/contract.md names where the work goes on.
 WHISPERX = "the whisperx backend: forced alignment and speaker diarization"
 SPEECH_OUTPUT = "speech output"
-FORWARDING = "forwarding of transcripts to an HTTP service"
 
 
 class Kind(Enum):
@@ -54,9 +53,6 @@ OPEN: dict[str, str] = {
     "guide/whisperx-backend/python": WHISPERX,
     "guide/latency-measurements/small-whisperx": WHISPERX,
     "guide/tts-integration/python": SPEECH_OUTPUT,
-    "whisper-cpp/usage/bash": FORWARDING,
-    "whisper-cpp/parameters/forward-url": FORWARDING,
-    "whisper-cpp/parameters/max-messages": FORWARDING,
 }
 
 _KINDS = {

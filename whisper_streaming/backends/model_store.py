@@ -41,6 +41,7 @@ _WANTED_FILES: Final = (
 )
 _REQUIRED_FILES: Final = ("config.json", "model.bin", "tokenizer.json", "vocabulary.*")
 _HUB_ID: Final = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+_GGML: Final = re.compile(r"ggml-(?P<model>[\w.-]+?)(?:-q\d\w*)?\.bin", re.ASCII)
 
 _SYNTHETIC_ONLY: Final = (
     "the embedded demo model understands synthetic voices only, not people "
@@ -131,6 +132,11 @@ def resolve_model(name: str | None, hub: Hub | None = None) -> ResolvedModel:
     folder = Path(name).expanduser()
     if name and folder.is_dir():
         return _resolve_folder(name, folder)
+    if ggml := _GGML.fullmatch(Path(name).name):
+        raise ModelLoadError(
+            f"{name!r} names a model of whisper.cpp, whose format this server does not read; take "
+            f"--model {ggml['model'] if ggml['model'] in HUB_IDS else PREFERRED}"
+        )
     if _HUB_ID.fullmatch(name) and not name.startswith("."):
         return _resolve_hub_model(name, name, hub)
     raise ModelLoadError(

@@ -4,12 +4,13 @@ from dataclasses import dataclass, fields, replace
 from typing import Final
 
 from whisper_streaming.backends.base import BackendInfo, ModelInfo, StreamingProfile
-from whisper_streaming.config import PolicySettings, ServerConfig
+from whisper_streaming.config import PolicySettings, SegmentSettings, ServerConfig
 from whisper_streaming.core.endpoint import EndpointRules
 from whisper_streaming.core.hypothesis import DecodeOptions
 from whisper_streaming.core.policy import CommitPolicy, EdgeCommit, create_policy
 from whisper_streaming.core.quality import QualityRules
 from whisper_streaming.core.session import SessionConfig
+from whisper_streaming.core.transcript import SegmentRules
 from whisper_streaming.errors import ConfigurationError, InvalidMessage
 from whisper_streaming.wire.base import Configure, VadWishes
 
@@ -82,6 +83,11 @@ def check_defaults(config: ServerConfig, backend: BackendInfo) -> None:
         raise ConfigurationError(
             f"the model {model.name!r} is English-only and does not translate; take another model"
         )
+
+
+def segment_rules(settings: SegmentSettings) -> SegmentRules:
+    """When segments are completed, for all who fold a session's events."""
+    return SegmentRules(max_s=settings.segment_max_s, pause_s=settings.pause_s)
 
 
 def _choose_language(wishes: Configure, config: ServerConfig, model: ModelInfo) -> str | None:

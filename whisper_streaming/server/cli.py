@@ -33,6 +33,8 @@ examples:
   %(prog)s --host 0.0.0.0 --ssl-certfile cert.pem --ssl-keyfile key.pem
                                             encrypted, so that phones give the page their microphone
   %(prog)s --language auto --task translate detect each speaker's language, write English
+  %(prog)s --forward-url http://localhost:8000/captions --max-messages 5
+                                            final segments as JSON to a service, five in a post
   %(prog)s --config server.toml --set policy.min_chunk_s=0.5
 
 Settings come from, last wins: defaults, --config FILE.toml, environment variables such as
@@ -74,6 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_network_flags(parser.add_argument_group("who may connect"))
     _add_model_flags(parser.add_argument_group("model"))
     _add_session_flags(parser.add_argument_group("defaults of sessions that do not say"))
+    _add_forwarding_flags(parser.add_argument_group("forwarding of final segments"))
     _add_general_flags(parser.add_argument_group("general"))
     _add_whisperx_flags(parser.add_argument_group("whisperx only"))
     return parser
@@ -120,6 +123,9 @@ _SETTING_NAMES: Final = frozenset(
         "vad.enabled",
         "vad.threshold",
         "policy.kind",
+        "forward.url",
+        "forward.max_messages",
+        "forward.interval_s",
     }
 )
 
@@ -248,6 +254,31 @@ def _add_session_flags(group: "argparse._ArgumentGroup") -> None:
         type=float,
         metavar="P",
         help="speech starts at this probability (default: 0.5)",
+    )
+
+
+def _add_forwarding_flags(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument(
+        "-f",
+        "--forward-url",
+        dest="forward.url",
+        metavar="URL",
+        help="post the final segments of all sessions to this HTTP service: JSON, or a prompt for "
+        "llama.cpp where the path ends in /completion; the environment hides a password better: "
+        "WHISPER_STREAMING__FORWARD__URL, WHISPER_STREAMING__FORWARD__SECRET for signatures",
+    )
+    group.add_argument(
+        "-nm",
+        "--max-messages",
+        dest="forward.max_messages",
+        metavar="N",
+        help="segments of a session that are collected before a post (default: 1)",
+    )
+    group.add_argument(
+        "--forward-interval",
+        dest="forward.interval_s",
+        metavar="SECONDS",
+        help="fewer are posted when one has waited for so long (default: 5)",
     )
 
 

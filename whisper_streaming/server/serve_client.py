@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import logging
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Final
 
 from websockets.exceptions import ConnectionClosed
@@ -30,6 +32,7 @@ from whisper_streaming.live.live_session import (
     send,
 )
 from whisper_streaming.live.media_pool import MediaPool
+from whisper_streaming.live.observers import ObserveSession, SessionFacts, SessionObserver
 from whisper_streaming.live.session_log import SessionLogger
 from whisper_streaming.live.session_setup import SessionSetup, set_up_session
 from whisper_streaming.live.session_stats import RecentLatencies, SessionStats
@@ -61,6 +64,7 @@ class Service:
     speech_vad: VadThread
     media: MediaPool
     measured: Measured | None = None
+    observe: Sequence[ObserveSession] = ()
     latencies: RecentLatencies = field(default_factory=RecentLatencies)
 
 
@@ -118,7 +122,7 @@ class ServeClient:
             live = self._live = self._create_session(setup, place)
             self._log.info("opened %s", _describe(wishes, setup, place))
             await self._say(self._codec.welcome(self._welcome(setup)))
-            outcome = await live.run()
+            outcome = await live.run(self._open_observers(wishes, setup))
         speech_s = seconds(live.account.decoded) if live.account is not None else 0.0
         self._log.info("ended %s %s", outcome.ending.value, live.stats.summary(speech_s))
         await self._finish(outcome, live.stats.decode_s)
@@ -163,6 +167,18 @@ class ServeClient:
         )
         place.report_with(lambda: self._report(live, setup), lambda: not session.has_open_utterance)
         return live
+
+    def _open_observers(self, wishes: Configure, setup: SessionSetup) -> list[SessionObserver]:
+        options = setup.session.options
+        facts = SessionFacts(
+            id=uuid.uuid4().hex,
+            uid=wishes.uid,
+            model=setup.model.name,
+            task=options.task,
+            language=options.language,
+            began=datetime.now(UTC),
+        )
+        return [observe(facts) for observe in self._service.observe]
 
     def _report(self, live: LiveSession[str], setup: SessionSetup) -> Mapping[str, object]:
         return {

@@ -19,8 +19,9 @@ from whisper_streaming.engine.local import open_local_decoder
 from whisper_streaming.engine.priority import lower_priority_of_new_threads, native_threads
 from whisper_streaming.engine.scheduler import Scheduler, SchedulerConfig
 from whisper_streaming.errors import SessionStateError
+from whisper_streaming.forward import Forwarder, create_forwarder
 from whisper_streaming.live.media_pool import MediaPool
-from whisper_streaming.live.session_setup import check_defaults
+from whisper_streaming.live.session_setup import check_defaults, segment_rules
 from whisper_streaming.live.vad_thread import VadThread
 from whisper_streaming.server.client_manager import ClientManager
 from whisper_streaming.server.http import Routes
@@ -129,6 +130,7 @@ class WhisperStreamingServer:
         Raises:
             ListenError: If the address cannot be had.
             CertificateError: If the certificate or its key cannot be used.
+            ForwardingError: If segments cannot be forwarded to the URL given.
             ModelLoadError: If the model cannot be had or does not decode.
             ConfigurationError: If the settings and the model do not fit.
         """
@@ -142,6 +144,7 @@ class WhisperStreamingServer:
         Raises:
             ListenError: If the address cannot be had.
             CertificateError: If the certificate or its key cannot be used.
+            ForwardingError: If segments cannot be forwarded to the URL given.
             ModelLoadError: If the model cannot be had or does not decode.
             ConfigurationError: If the settings and the model do not fit.
         """
@@ -164,6 +167,8 @@ class WhisperStreamingServer:
         if drain and not running.is_stopping:
             running.is_stopping = True
             await self._drain()
+        if not drain and running.forwarder is not None:
+            running.forwarder.give_up()
         running.is_stopping = True
         await self._cut()
         await running.close()
@@ -254,13 +259,14 @@ class WhisperStreamingServer:
         host = self.config.host if host is None else host
         port = self.config.port if port is None else port
         tls = create_tls_context(self.config.tls)
+        forwarder = create_forwarder(self.config.forward, segment_rules(self.config.segment))
         # The address first: a taken port should not cost the time that a model takes. Nobody
         # can connect, because the sockets do not listen before the model is ready.
         sockets = bind_sockets(host, port)
         try:
             threads = native_threads()
             backend = self._backend_factory(self.config.backend)
-            yield _Loaded(host, sockets, tls, backend, threads)
+            yield _Loaded(host, sockets, tls, backend, threads, forwarder)
         finally:
             for listener in sockets:
                 listener.close()
@@ -275,14 +281,18 @@ class WhisperStreamingServer:
             self.measured = await self._measure(loaded.backend, scheduler)
             if loaded.backend.info.is_processor_bound:
                 lower_priority_of_new_threads(loaded.earlier_threads)
-            service = await asyncio.to_thread(self._create_service, loaded.backend.info, scheduler)
+            service = await asyncio.to_thread(self._create_service, loaded, scheduler)
             stack.callback(service.speech_vad.close)
             stack.push_async_callback(service.media.close)
+            if loaded.forwarder is not None:
+                loaded.forwarder.open()
+                stack.push_async_callback(loaded.forwarder.close)
             watch = LoopWatch()
             watch.open()
             stack.callback(watch.close)
             self._describe_in_status(service, scheduler, watch)
-            running = _Running(loaded.port, loaded.backend, scheduler)
+            self._describe_forwarding(loaded.forwarder)
+            running = _Running(loaded.port, loaded.backend, scheduler, loaded.forwarder)
             routes = self._create_routes(service.backend)
             try:
                 for listener in loaded.sockets:
@@ -343,15 +353,16 @@ class WhisperStreamingServer:
         while self._clients:
             await self._all_gone.wait()
 
-    def _create_service(self, backend: BackendInfo, scheduler: Scheduler) -> Service:
+    def _create_service(self, loaded: "_Loaded", scheduler: Scheduler) -> Service:
         return Service(
             config=self.config,
-            backend=backend,
+            backend=loaded.backend.info,
             decoder=scheduler,
             manager=self.client_manager,
             measured=self.measured,
             speech_vad=VadThread(create_vad(self.config.vad.detector)),
             media=MediaPool(self.config.media),
+            observe=() if loaded.forwarder is None else (loaded.forwarder.observe,),
         )
 
     def _scheduler_config(self) -> SchedulerConfig:
@@ -370,6 +381,10 @@ class WhisperStreamingServer:
         self.client_manager.add_section("event_loop", lambda: asdict(watch.stats()))
         self.client_manager.add_section("process", lambda: asdict(process_stats()))
 
+    def _describe_forwarding(self, forwarder: Forwarder | None) -> None:
+        if forwarder is not None:
+            self.client_manager.add_section("forwarding", lambda: asdict(forwarder.stats()))
+
     def _expect_running(self) -> "_Running":
         if self._running is None:
             raise SessionStateError("the server does not run")
@@ -385,6 +400,7 @@ class _Loaded:
     tls: ssl.SSLContext | None
     backend: Backend
     earlier_threads: frozenset[int]  # before the backend was loaded
+    forwarder: Forwarder | None
 
     @property
     def port(self) -> int:
@@ -395,10 +411,13 @@ class _Loaded:
 class _Running:
     """What exists while the server runs."""
 
-    def __init__(self, port: int, backend: Backend, scheduler: Scheduler) -> None:
+    def __init__(
+        self, port: int, backend: Backend, scheduler: Scheduler, forwarder: Forwarder | None
+    ) -> None:
         self.port = port
         self.backend = backend
         self.scheduler = scheduler
+        self.forwarder = forwarder
         self.servers: list[Server] = []
         self.stack = AsyncExitStack()
         self.is_stopping = False

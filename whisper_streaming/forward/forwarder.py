@@ -1,0 +1,234 @@
+"""Posts completed segments, beside the sessions and at the service's own pace."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from whisper_streaming.config import ForwardSettings
+from whisper_streaming.core.transcript import SegmentRules
+from whisper_streaming.forward.backlog import Backlog
+from whisper_streaming.forward.payload import Post
+from whisper_streaming.forward.sender import Answer, Result
+from whisper_streaming.live.observers import SegmentFeed, SessionFacts, SessionObserver
+
+_DROP_LOG_INTERVAL_S: Final = 10.0
+_HURRIED_RETRY_S: Final = 0.25
+"""Wait after a failed post while the server stops: there is no time for more."""
+_MAX_DOUBLINGS: Final = 32
+_MAX_UID: Final = 200
+"""Characters that are kept of a client's name for its session; it may send a megabyte."""
+
+logger = logging.getLogger("whisper_streaming.forward")
+
+
+class Sender(Protocol):
+    """What posts."""
+
+    async def send(self, post: Post) -> Answer:
+        """One attempt; raises nothing but cancellation, after which the post may have arrived."""
+        ...
+
+    async def close(self) -> None:
+        """Nothing will be sent any more."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardingStats:
+    """A snapshot. Segments unless it says otherwise.
+
+    Attributes:
+        is_failing: The newest attempt failed or was refused.
+        posts: Posts that were accepted.
+        forwarded: Segments in them.
+        waiting: Those that wait, for others or for their turn.
+        in_flight: Those in posts that were begun and not accepted yet.
+        failed_attempts: Attempts that failed or were refused.
+        dropped: Lost because too many waited.
+        refused: Lost because the service refused them too often.
+    """
+
+    is_failing: bool
+    posts: int
+    forwarded: int
+    waiting: int
+    in_flight: int
+    failed_attempts: int
+    dropped: int
+    refused: int
+
+
+class Forwarder:
+    """Forwards until :meth:`close`. Sessions only put segments into its backlog, and never wait.
+
+    Every segment is in one post, which is tried until the service accepts it, so it arrives at
+    least once, with the same id each time, and in the order of its session; unless it is dropped,
+    refused too often, or still waits when the server has stopped. All three are logged.
+
+    Args:
+        settings: How often, how long, how many.
+        rules: When a segment is completed.
+        sender: Makes the attempts; closed with the forwarder.
+        shown: The service, for log lines.
+        chance: A random number in [0, 1), which spreads attempts.
+    """
+
+    def __init__(
+        self,
+        settings: ForwardSettings,
+        rules: SegmentRules,
+        sender: Sender,
+        *,
+        shown: str = "the service",
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._settings = settings
+        self._rules = rules
+        self._sender = sender
+        self._shown = shown
+        self._chance = chance
+        self._backlog = Backlog(
+            settings.max_messages, settings.interval_s, settings.max_pending, self._count_drop
+        )
+        self._flush_s = settings.flush_timeout_s
+        self._flush: asyncio.Timeout | None = None
+        self._is_closing = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._is_failing = False
+        self._posts = 0
+        self._forwarded = 0
+        self._failed_attempts = 0
+        self._refused = 0
+        self._dropped = 0
+        self._drops_logged_at: float | None = None
+
+    def open(self) -> None:
+        """Begin to post. Call it in the event loop."""
+        self._task = asyncio.get_running_loop().create_task(self._work(), name="forward")
+
+    def observe(self, session: SessionFacts) -> SessionObserver:
+        """What forwards the segments of ``session``."""
+        lane = self._backlog.open_lane(replace(session, uid=session.uid[:_MAX_UID]))
+        return SegmentFeed(session.language, self._rules, lane.add, lane.end)
+
+    def stats(self) -> ForwardingStats:
+        """What was done so far."""
+        return ForwardingStats(
+            is_failing=self._is_failing,
+            posts=self._posts,
+            forwarded=self._forwarded,
+            waiting=self._backlog.waiting,
+            in_flight=self._backlog.in_flight,
+            failed_attempts=self._failed_attempts,
+            dropped=self._dropped,
+            refused=self._refused,
+        )
+
+    async def close(self) -> None:
+        """Post what waits, for ``flush_timeout_s`` at the most, and stop.
+
+        Call it once, when no session is left.
+        """
+        assert self._task is not None, "it was never opened"
+        self._is_closing.set()
+        self._backlog.close()
+        try:
+            async with asyncio.timeout(self._flush_s) as self._flush:
+                try:
+                    await self._backlog.wait_until_settled()
+                finally:
+                    self._flush = None
+        except TimeoutError:
+            lost = self._backlog.waiting + self._backlog.in_flight
+            logger.warning("%d segments were not forwarded before the server stopped", lost)
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+        await self._sender.close()
+
+    def give_up(self) -> None:
+        """Let :meth:`close` wait for nothing, also if it waits already."""
+        self._flush_s = 0.0
+        if self._flush is not None and not self._flush.expired():
+            self._flush.reschedule(asyncio.get_running_loop().time())
+
+    async def _work(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(self._settings.connections):
+                tasks.create_task(self._post_all(), name=f"forward {number}")
+
+    async def _post_all(self) -> None:
+        while True:
+            lane, post = await self._backlog.take()
+            await self._settle(post)
+            self._backlog.settle(lane, post)
+
+    async def _settle(self, post: Post) -> None:
+        """Try until ``post`` is accepted, or refused too often."""
+        refusals = attempts = 0
+        while True:
+            answer = await self._try(post)
+            if answer.result is Result.ACCEPTED:
+                self._count_success(post)
+                return
+            self._count_failure(answer)
+            attempts += 1
+            refusals += answer.result is Result.REFUSED
+            if refusals >= self._settings.max_refusals:
+                self._refused += len(post.segments)
+                logger.error(
+                    "%s refused %d segments %d times, so they are dropped: %s",
+                    self._shown, len(post.segments), refusals, answer.detail,
+                )  # fmt: skip
+                return
+            await self._pause(attempts, answer.retry_after_s)
+
+    async def _try(self, post: Post) -> Answer:
+        try:
+            return await self._sender.send(post)
+        except Exception as exc:  # the boundary: one post never ends all others
+            logger.exception("! a post broke, which is a fault of this program")
+            return Answer(Result.FAILED, type(exc).__name__)
+
+    async def _pause(self, attempts: int, retry_after_s: float | None) -> None:
+        """Wait before the next attempt: longer each time, by chance, and not while we stop."""
+        if self._is_closing.is_set():
+            await asyncio.sleep(_HURRIED_RETRY_S)
+            return
+        longest = self._settings.retry_max_s
+        doubled = self._settings.retry_min_s * 2.0 ** min(attempts - 1, _MAX_DOUBLINGS)
+        # Between half and all of it, so that those who failed together do not come together.
+        delay_s = min(doubled, longest) * (1 + self._chance()) / 2
+        delay_s = max(delay_s, min(retry_after_s or 0.0, longest))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(delay_s):
+                await self._is_closing.wait()
+
+    def _count_success(self, post: Post) -> None:
+        self._posts += 1
+        self._forwarded += len(post.segments)
+        if self._is_failing:
+            self._is_failing = False
+            logger.info("%s takes segments again, %d wait", self._shown, self._backlog.waiting)
+
+    def _count_failure(self, answer: Answer) -> None:
+        self._failed_attempts += 1
+        # One line for a service that is down, not one for each attempt.
+        level = logging.DEBUG if self._is_failing else logging.WARNING
+        self._is_failing = True
+        logger.log(level, "%s did not take segments, trying again: %s", self._shown, answer.detail)
+
+    def _count_drop(self) -> None:
+        self._dropped += 1
+        now = asyncio.get_running_loop().time()
+        due = self._drops_logged_at is None or now - self._drops_logged_at >= _DROP_LOG_INTERVAL_S
+        if due:
+            self._drops_logged_at = now
+            logger.warning(
+                "more than %d segments wait for %s, so the oldest are dropped: %d so far",
+                self._settings.max_pending, self._shown, self._dropped,
+            )  # fmt: skip
