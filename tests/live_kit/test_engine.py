@@ -100,6 +100,19 @@ def test_one_loop_after_another_may_use_it() -> None:
     assert [asyncio.run(transcribe(engine)) for _ in range(2)] == [TEXT, TEXT]
 
 
+def test_the_event_loop_that_uvicorn_prefers_does_as_well() -> None:
+    uvloop = pytest.importorskip("uvloop", reason="uvloop is missing: pip install uvloop")
+
+    async def program() -> str:
+        async with scripted_engine() as engine:
+            wav = forged_wav(said(WORDS), rate=SAMPLE_RATE)
+            states = await run(AudioProcessor(transcription_engine=engine), wav)
+            return text_of(states[-1])
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(program()) == TEXT
+
+
 async def test_two_engines_do_not_disturb_each_other() -> None:
     async with scripted_engine() as one, scripted_engine() as other:
         texts = await asyncio.gather(transcribe(one), transcribe(other))

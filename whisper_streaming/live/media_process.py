@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 from whisper_streaming.errors import AudioDecoderError
 from whisper_streaming.media_frames import Frame, FrameReader, Request
@@ -135,8 +136,7 @@ class DecoderProcess(asyncio.SubprocessProtocol):
     def write(self, frame: Frame) -> None:
         # Not awaited: a stream has one request under way, so little can pile up here.
         if self.is_alive and self._transport is not None:
-            stdin = self._transport.get_pipe_transport(0)
-            assert isinstance(stdin, asyncio.WriteTransport)
+            stdin = cast(asyncio.WriteTransport, self._transport.get_pipe_transport(0))
             stdin.write(frame.encode())
 
     def kill(self) -> None:
@@ -153,10 +153,10 @@ class DecoderProcess(asyncio.SubprocessProtocol):
     # -- called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.SubprocessTransport)
-        self._transport = transport
+        # Not asserted: uvloop's transports are of classes of their own.
+        self._transport = cast(asyncio.SubprocessTransport, transport)
         if self._is_killed:
-            transport.kill()
+            self._transport.kill()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         try:
