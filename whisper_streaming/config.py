@@ -345,7 +345,7 @@ class ForwardSettings(Settings):
         "signatures.",
     )
     timeout_s: PositiveSeconds = Field(
-        default=10.0, description="A post without an answer for so long has failed."
+        default=30.0, description="A post without an answer for so long has failed."
     )
     connections: int = Field(
         default=4, ge=1, le=100, description="Posts at the same time; of a session always one."

@@ -19,7 +19,7 @@ from tests.forward.receiver import (
 from tests.live.test_live_session import TEXT, Bench
 from tests.live.test_live_session import WORDS as SHORT
 from tests.live.virtual_time import run_virtual
-from tests.server.peers import WORDS, scripted_config, serving, session, transcribe
+from tests.server.peers import TIMEOUT_S, WORDS, scripted_config, serving, session, transcribe
 from whisper_streaming.backends.scripted import ScriptedBackend, spoken
 from whisper_streaming.config import ForwardSettings, ServerConfig
 from whisper_streaming.core.transcript import SegmentRules
@@ -213,6 +213,21 @@ def test_a_session_sends_the_same_at_the_same_time_beside_a_service_that_hangs()
 
     assert run_virtual(session_beside(hanging)) == run_virtual(session_beside(None))
     assert hanging.posts == 1
+
+
+async def test_a_second_stop_waits_for_no_service() -> None:
+    async with receiving(when(asyncio.Event())) as receiver:
+        config = forwarding_to(receiver, timeout_s=600, flush_timeout_s=600)
+        async with serving(config) as server:
+            await transcribe(server)
+            await receiver.wait_until(lambda: len(receiver.requests) == 1)
+            async with asyncio.timeout(TIMEOUT_S), asyncio.TaskGroup() as tasks:
+                stopping = tasks.create_task(server.stop())
+                await asyncio.sleep(0.1)
+                assert not stopping.done()
+                await server.stop(drain=False)
+
+    assert receiver.accepted == []
 
 
 @pytest.mark.parametrize("url", ["localhost:8080/completion", "ftp://host/", "http://host:x/"])
