@@ -4,6 +4,8 @@ import asyncio
 import gc
 import json
 import logging
+import os
+import signal
 import threading
 import weakref
 from collections.abc import AsyncIterator, Sequence
@@ -13,6 +15,7 @@ import pytest
 
 from tests.encoded_audio import encode, forged_wav
 from tests.fakes import GatedBackend
+from tests.live import decoder_log
 from tests.live_kit.programs import raw, read, run, said, scripted_engine, send, text_of
 from tests.server.peers import WORDS, connected, scripted_config, serving
 from tests.wire.live_kit_client import LiveKitClient
@@ -21,6 +24,7 @@ from whisper_streaming.core.audio import SAMPLE_RATE
 from whisper_streaming.core.hypothesis import DecodeRequest, Hypothesis
 from whisper_streaming.core.session import Session
 from whisper_streaming.errors import (
+    AudioDecoderError,
     BackendError,
     InvalidMessage,
     SessionStateError,
@@ -305,6 +309,27 @@ async def test_bytes_in_no_known_container_are_an_error_state(engine: Transcript
     assert states[-1].error == (
         "the audio is in none of the known formats: FLAC, MP3, MP4, Ogg, WAV, WebM"
     )
+
+
+async def test_a_decoder_process_that_ends_is_an_error_state_and_the_next_session_gets_another(
+    engine: TranscriptionEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    decoder_log.listen(caplog)
+    wav = forged_wav(SAMPLES.tobytes(), rate=SAMPLE_RATE)
+    processor = AudioProcessor(transcription_engine=engine)
+    results = await processor.create_tasks()
+    await send(processor, wav)
+    while not text_of(await anext(results)):
+        pass
+    os.kill(decoder_log.first_process(caplog), signal.SIGKILL)
+    await processor.process_audio(b"")
+
+    last = (await read(results))[-1]
+    others = await run(AudioProcessor(transcription_engine=engine), wav)
+
+    assert (last.status, last.error) == ("error", "the decoder of the audio failed; connect again")
+    assert isinstance(processor.error, AudioDecoderError)
+    assert text_of(others[-1]) == TEXT
 
 
 async def test_a_model_that_fails_for_good_is_an_error_state() -> None:
