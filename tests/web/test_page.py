@@ -14,6 +14,12 @@ from tests.web.serving import Server
 pytestmark = [pytest.mark.requires_chromium, pytest.mark.model, pytest.mark.slow]
 
 MARKUP = '<img src="x" onerror="document.title = 1"> & <b>bold</b>'
+NEWEST_IS_IN_SIGHT = """
+() => {
+  const edge = (selector, side) => document.querySelector(selector).getBoundingClientRect()[side];
+  return edge("#captions li:last-child", "bottom") <= edge("#bottom", "top");
+}
+"""
 LINES = [
     {"speaker": 1, "text": " Hello.", "start": "0:00:00.50", "end": "0:00:01.00"},
     {"speaker": 2, "text": f" {MARKUP}", "start": "0:00:01.20", "end": "0:00:03.00"},
@@ -56,6 +62,12 @@ def play_server(page: Page, *messages: dict[str, object]) -> list[WebSocketRoute
 def start(page: Page, server: Server) -> None:
     page.goto(server.url)
     page.get_by_role("button", name="Start").click()
+
+
+def choose_sound(page: Page, sound: str) -> None:
+    page.get_by_role("button", name="Settings").click()
+    page.get_by_label("Sound is sent").select_option(sound)
+    page.get_by_role("button", name="Close the settings").click()
 
 
 def rows(page: Page) -> list[str]:
@@ -135,6 +147,68 @@ def test_a_lost_connection_is_told_and_tried_again(page: Page, server: Server) -
     assert len(connections) == 2
 
 
+def test_a_recorder_begins_anew_after_a_loss(page: Page, server: Server) -> None:
+    received: list[list[str | bytes]] = []
+    said = {**LINES[0], "start": "0:00:00.05", "end": "0:00:00.10"}
+
+    def listen(connection: WebSocketRoute) -> None:
+        audio: list[str | bytes] = []
+        received.append(audio)
+        is_first = len(received) == 1
+
+        def take(message: str | bytes) -> None:
+            audio.append(message)
+            if is_first and len(audio) == 2:
+                connection.close(code=1012)
+            elif not is_first and len(audio) == 1:
+                connection.send(json.dumps({**state(), "lines": [{**said, "text": " Back."}]}))
+
+        connection.on_message(take)
+        connection.send(json.dumps({"type": "config", "mode": "full"}))
+        if is_first:
+            connection.send(json.dumps({**state(), "lines": [said]}))
+
+    page.route_web_socket(re.compile("/asr"), listen)
+    page.goto(server.url)
+    choose_sound(page, "recorded")
+    page.get_by_role("button", name="Start").click()
+
+    gap = page.locator("#captions li[data-kind=gap]")
+    expect(gap).to_contain_text(re.compile(r"connection lost: \d+ s of sound were not transcribed"))
+    expect(page.locator("#captions li.is-unconfirmed")).to_contain_text("so on")
+    expect(page.get_by_text("Back.")).to_be_visible()
+    webm = bytes.fromhex("1a45dfa3")
+    assert [audio[0][:4] for audio in received] == [webm, webm]
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Stop now").click()
+    expect(page.get_by_role("button", name="Start")).to_be_visible()
+    assert received[1][-1] == b""  # the end, after all that was recorded
+
+
+def test_a_second_recording_continues_the_transcript(page: Page, server: Server) -> None:
+    play_server(page, state())
+    start(page, server)
+    for name in ("Stop", "Start"):
+        expect(page.locator("#captions li")).to_have_count(4)
+        page.get_by_role("button", name=name).click()
+
+    expect(page.locator("#captions li")).to_have_count(8)
+    times = page.locator("#captions time").all_inner_texts()
+    assert times == ["0:00", "0:01", "0:03", "0:09", "0:10", "0:10", "0:12", "0:18"]
+    page.get_by_role("button", name="Stop").click()
+    # With the permission came the names of the microphones.
+    assert page.get_by_label("Device").locator("option").count() > 1
+
+
+def test_a_refused_microphone_is_told(page: Page, server: Server) -> None:
+    refuse = "async () => { throw new DOMException('no', 'NotAllowedError'); }"
+    page.add_init_script(f"navigator.mediaDevices.getUserMedia = {refuse}")
+    start(page, server)
+
+    expect_notice(page, "There is no sound. The browser was not allowed to use the microphone.")
+    expect(page.get_by_role("button", name="Start")).to_be_visible()
+
+
 def test_what_the_server_cannot_do_is_told(page: Page, server: Server) -> None:
     def refuse(connection: WebSocketRoute) -> None:
         connection.send(json.dumps({"type": "error", "error": "no such language"}))
@@ -155,9 +229,7 @@ def test_a_file_becomes_captions_and_files(
     page: Page, server: Server, recording: Path, sound: str
 ) -> None:
     page.goto(server.url)
-    page.get_by_role("button", name="Settings").click()
-    page.get_by_label("Sound is sent").select_option(sound)
-    page.get_by_role("button", name="Close the settings").click()
+    choose_sound(page, sound)
     page.get_by_role("radio", name="File").check()
     page.get_by_label("Recording or video").set_input_files(recording)
     page.get_by_role("button", name="Start").click()
@@ -320,3 +392,5 @@ def test_settings_are_kept_and_change_the_looks(page: Page, server: Server) -> N
     assert page.evaluate(looks % ("body", "backgroundColor")) == "rgb(18, 19, 23)"
     assert page.evaluate(looks % ("#captions", "fontSize")) == "48px"
     assert page.evaluate(looks % (".line-time", "visibility")) == "hidden"
+    page.set_viewport_size({"width": 390, "height": 700})
+    page.wait_for_function(NEWEST_IS_IN_SIGHT)

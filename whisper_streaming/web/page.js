@@ -82,13 +82,16 @@ export class RetryButton {
 export class Follower {
   #button = get("newest");
   #isFollowing = true;
+  #lastY = 0;
 
   constructor() {
     addEventListener("scroll", () => this.#look(), { passive: true });
     addEventListener("resize", () => this.follow(), { passive: true });
-    // The controls grow and shrink, and would hide the newest words.
-    new ResizeObserver(() => this.follow()).observe(get("bottom"));
     this.#button.addEventListener("click", () => this.#goToEnd());
+    // Captions get their height when they come in sight; the controls grow and shrink.
+    const observer = new ResizeObserver(() => this.follow());
+    observer.observe(get("captions"));
+    observer.observe(get("bottom"));
   }
 
   /** There may be something new at the end. */
@@ -97,13 +100,18 @@ export class Follower {
   }
 
   #goToEnd() {
+    this.#isFollowing = true;
     scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
     this.#look();
   }
 
   #look() {
     const { scrollHeight } = document.documentElement;
-    this.#isFollowing = scrollHeight - innerHeight - scrollY < NEAR_END_PX;
+    const isNearEnd = scrollHeight - innerHeight - scrollY < NEAR_END_PX;
+    // Only a reader goes back; when captions grow, the end moves away.
+    if (isNearEnd) this.#isFollowing = true;
+    else if (scrollY < this.#lastY) this.#isFollowing = false;
+    this.#lastY = scrollY;
     this.#button.hidden = this.#isFollowing;
   }
 }
