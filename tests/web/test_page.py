@@ -179,10 +179,13 @@ def test_a_recorder_begins_anew_after_a_loss(page: Page, server: Server) -> None
     expect(page.get_by_text("Back.")).to_be_visible()
     webm = bytes.fromhex("1a45dfa3")
     assert [audio[0][:4] for audio in received] == [webm, webm]
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Stop").dblclick()  # as some people do
+    expect(page.locator("#state")).to_have_text("The last words")
+    clicked_at = page.evaluate("performance.now()")
+    page.wait_for_function("(clickedAt) => performance.now() > clickedAt + 700", arg=clicked_at)
     page.get_by_role("button", name="Stop now").click()
     expect(page.get_by_role("button", name="Start")).to_be_visible()
-    assert received[1][-1] == b""  # the end, after all that was recorded
+    assert b"" in received[1]  # the end; this stand-in of a socket does not keep blobs in order
 
 
 def test_a_second_recording_continues_the_transcript(page: Page, server: Server) -> None:

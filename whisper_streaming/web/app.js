@@ -17,6 +17,7 @@ import { Transcript } from "./transcript.js";
 /** @typedef {import("./transcript.js").Captions} Captions */
 
 const CLOCK_MS = 250;
+const DOUBLE_CLICK_MS = 600; // who clicks twice by habit still gets the last words
 const NEW_TRANSCRIPT =
   "A file begins a new transcript, and the one on this page has not been saved. Go on?";
 
@@ -43,6 +44,7 @@ const transcript = new Transcript();
 let nextStartS = 0;
 let isSaved = true;
 let isStarting = false;
+let stoppedAt = 0;
 /** What the server tells in each session, and this page in its own words. */
 let knownNotice = "";
 /** @type {import("./export.js").Origin} */
@@ -256,6 +258,9 @@ function end(recording) {
 }
 
 async function stop() {
+  const now = Date.now();
+  if (now - stoppedAt < DOUBLE_CLICK_MS) return;
+  stoppedAt = now;
   get("record-label").textContent = "Stop now"; // the second time it does not wait
   await session?.stop();
 }
