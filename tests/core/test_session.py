@@ -498,15 +498,34 @@ def test_without_vad_silence_is_decoded_too() -> None:
     assert ended.account.decoded == ended.account.received
 
 
-def test_without_vad_speech_is_asked_for_when_enough_of_it_was_heard() -> None:
+def test_without_vad_silence_before_speech_has_a_window_of_its_own() -> None:
+    """The first window of the speech is the same with VAD and without."""
     session = Session(NO_VAD)
     feed(session, 1.024, speech=False)
     feed(session, 0.256, speech=True)
+    silence = requested(session)
+    assert (silence.start, silence.end) == (0.0, pytest.approx(0.624))
+    session.receive_hypothesis(hypothesis(""))
     assert session.decode_to_run() is None
     feed(session, 0.064, speech=True)
 
     request = requested(session)
-    assert (request.start, request.end) == (0.0, pytest.approx(1.344))
+    assert (request.start, request.end) == pytest.approx((0.624, 1.344))
+
+
+def test_without_vad_silence_that_was_decoded_is_not_decoded_with_the_speech() -> None:
+    session = Session(NO_VAD)
+    feed(session, 1.28, speech=False)
+    requested(session)
+    session.receive_hypothesis(hypothesis(""))
+    feed(session, 0.32, speech=True)
+
+    request = requested(session)
+    assert (request.start, request.end) == pytest.approx((0.88, 1.6))
+    session.receive_hypothesis(hypothesis("the cat"))
+    session.receive_eof()
+    assert isinstance(ended := session.events_to_send()[-1], SessionEnded)
+    assert ended.account.decoded == ended.account.received
 
 
 def test_without_vad_words_that_the_detector_does_not_hear_come_as_often_as_others() -> None:

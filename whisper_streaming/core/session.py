@@ -46,6 +46,8 @@ from whisper_streaming.core.window import Window
 from whisper_streaming.errors import SessionStateError
 
 _FAILURES_TO_GIVE_UP = 3
+# Less of it in front of speech is not worth a decode of its own.
+_SHORTEST_SILENCE_S = 0.1
 # Longer pauses are not worth a place in a window.
 _LONGEST_JOINED_PAUSE_S = 2.0
 
@@ -288,12 +290,33 @@ class Session:
                 # The last window may not be shorter than one that words were heard in.
                 utterance.end = max(end, utterance.requested_until)
             if utterance.end is None:
+                self._cut_silence_off(utterance)
+            if utterance.end is None:
                 return
             if self._is_heard_out(utterance):
                 self._emit_committed(utterance.commit_all(utterance.tail))
                 self._end_utterance(utterance)
             elif not self._goes_on(utterance, utterance.end):
                 return
+
+    def _cut_silence_off(self, utterance: Utterance) -> None:
+        """Without VAD, let the first window of speech begin as with it.
+
+        Silence in front of it costs words. Unless it was decoded already, it becomes an utterance
+        of its own.
+        """
+        start = self._finder.speech_start
+        if self._config.withhold_silence or start is None:
+            return
+        cut = start - samples_of(self._config.endpoint.pre_roll_s)
+        is_long = cut - utterance.window_start >= samples_of(_SHORTEST_SILENCE_S)
+        if utterance.says_words or utterance.prefix or not is_long:
+            return
+        if utterance.decoded_until >= cut:
+            utterance.window_start = cut
+            self._audio.drop_before(cut)
+        else:
+            utterance.end = cut
 
     def _is_heard_out(self, utterance: Utterance) -> bool:
         """Whether the newest window was the last one already, so that its words can be kept."""
