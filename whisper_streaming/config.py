@@ -341,6 +341,7 @@ class ForwardSettings(Settings):
     )
     secret: SecretStr | None = Field(
         default=None,
+        min_length=1,
         description="Key of the posts' signatures; best given in the environment. None: no "
         "signatures.",
     )

@@ -106,6 +106,25 @@ def test_a_bad_url_is_an_error_with_status_1(capsys: pytest.CaptureFixture[str],
     assert "cannot forward to 'localhost:8080/completion': a URL such as http://" in printed.err
 
 
+def test_an_empty_secret_is_a_wrong_setting_and_not_a_known_key(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WHISPER_STREAMING__FORWARD__SECRET", "")
+
+    assert cli.main(["-f", "http://localhost:8080/"]) == 2
+    assert "bad settings: forward.secret" in capsys.readouterr().err
+
+
+def test_help_teaches_forwarding_by_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+
+    text = capsys.readouterr().out
+    assert "--forward-url http://localhost:8000/captions --max-messages 5" in text
+    assert "-f URL, --forward-url URL" in text
+    assert "-nm N, --max-messages N" in text
+
+
 @pytest.mark.parametrize(
     "flags", [["-nm", "0"], ["--max-messages", "some"], ["--forward-interval", "0"]]
 )

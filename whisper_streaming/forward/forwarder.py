@@ -146,8 +146,7 @@ class Forwarder:
             lost = self._backlog.waiting + self._backlog.in_flight
             logger.warning("%d segments were not forwarded before the server stopped", lost)
         self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        await asyncio.wait({self._task})
         await self._sender.close()
 
     def give_up(self) -> None:
