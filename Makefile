@@ -18,10 +18,10 @@ PYTEST := $(BIN)/python -m pytest -n $(PROCESSES)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test quick check clean
+.PHONY: help demo serve test quick check extension clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 
 demo: $(VENV)/installed ## stream a bundled recording through server and client, live
 	@$(BIN)/whisper-streaming demo
@@ -39,6 +39,9 @@ check: $(VENV)/installed-dev ## format, lint and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+
+extension: | $(BIN)/python ## put the browser extension together in build/extension
+	@$(BIN)/python browser-extension/assemble.py
 
 clean: ## remove the environment and what builds and tools leave behind
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

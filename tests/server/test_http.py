@@ -110,6 +110,7 @@ def test_the_info_is_json() -> None:
 
     assert response.headers["Content-Type"] == "application/json"
     assert json.loads(response.body) == {"model": "demo"}
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
 
 
 @pytest.mark.parametrize("path", ["/", "/?language=de", "/web/style.css"])

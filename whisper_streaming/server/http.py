@@ -109,7 +109,11 @@ class Routes:
             case "/status":
                 return self._get_status(request)
             case "/info":
-                return _json_response(self.info)
+                response = _json_response(self.info)
+                # Pages of others and the browser extension may open sessions, so they may know
+                # which languages to offer.
+                response.headers["Access-Control-Allow-Origin"] = "*"
+                return response
         file = self.pages.get(path)
         if file is not None:
             return file.respond(request)
