@@ -25,6 +25,17 @@ UNTRUSTED_HOST = "captions.test"
 _TIMEOUT_MS = 30_000.0  # on a busy machine; nothing waits so long by itself
 
 
+# Notices come and go; a test that looks now and then must not miss one.
+_COLLECT_NOTICES = """
+window.noticesTold = [];
+new MutationObserver((changes) => {
+  for (const node of changes.flatMap(({ addedNodes }) => [...addedNodes])) {
+    if (node.classList?.contains("notice")) window.noticesTold.push(node.textContent);
+  }
+}).observe(document, { childList: true, subtree: true });
+"""
+
+
 @pytest.fixture(scope="session")
 def recording(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A WAV file in which ``SAID`` is said."""
@@ -74,6 +85,7 @@ def page(browser: Browser, complaints: list[str]) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     context.set_default_timeout(_TIMEOUT_MS)
     page = context.new_page()
+    page.add_init_script(_COLLECT_NOTICES)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on(
         "console",
@@ -85,5 +97,6 @@ def page(browser: Browser, complaints: list[str]) -> Iterator[Page]:
 
 
 def expect_notice(page: Page, text: str) -> None:
-    """Wait until the page tells ``text``."""
-    expect(page.locator(".notice").filter(has_text=text)).to_be_visible()
+    """Wait until the page tells, or has told, ``text``."""
+    told = "(text) => window.noticesTold.some((notice) => notice.includes(text))"
+    page.wait_for_function(told, arg=text)
