@@ -294,8 +294,33 @@ async def test_a_session_that_leaves_while_its_process_starts_harms_nobody() -> 
     leaving.cancel()
 
     assert await staying == 2.0
-    assert pool.stats().streams == 0
+    assert pool.stats() == MediaStats(processes=1, started=1)
     await pool.close()
+
+
+async def test_a_process_that_nobody_waits_for_any_more_ends_as_any_other() -> None:
+    pool = MediaPool(MediaSettings(linger_s=0))
+    leaving = asyncio.ensure_future(take(pool.open_stream().decode(WEBM)))
+    await asyncio.sleep(0)
+    leaving.cancel()
+
+    await until_processes_are(pool, 0)
+    assert pool.stats() == MediaStats(started=1)
+    await pool.close()
+
+
+async def test_closing_waits_for_processes_that_were_ended_before(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    decoder_log.listen(caplog)
+    pool = MediaPool(MediaSettings(linger_s=0))
+    await decode(pool.open_stream(), WEBM)
+    await until_processes_are(pool, 0)
+
+    await pool.close()
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(decoder_log.first_process(caplog), 0)
 
 
 async def test_a_closed_pool_ends_those_who_wait_and_starts_nothing(pool: MediaPool) -> None:

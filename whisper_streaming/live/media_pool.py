@@ -66,6 +66,7 @@ class MediaPool:
     def __init__(self, settings: MediaSettings) -> None:
         self._settings = settings
         self._processes: list[DecoderProcess] = []
+        self._ending = set[DecoderProcess]()  # killed, and not known to be gone
         self._numbers = count(1)
         self._is_open = True
         self._started = 0
@@ -87,7 +88,7 @@ class MediaPool:
     async def close(self) -> None:
         """End all processes; who still decodes gets an ``AudioDecoderError``. Idempotent."""
         self._is_open = False
-        for process in list(self._processes):
+        for process in [*self._processes, *self._ending]:
             process.kill()
             try:
                 async with asyncio.timeout(_CLOSE_TIMEOUT_S):
@@ -118,6 +119,10 @@ class MediaPool:
         raise AudioDecoderError("decoder processes end at their start")
 
     def _forget(self, process: DecoderProcess, is_loss: bool) -> None:
+        if process.has_ended.is_set():
+            self._ending.discard(process)
+        else:
+            self._ending.add(process)
         if process in self._processes:
             self._processes.remove(process)
             self._lost += is_loss

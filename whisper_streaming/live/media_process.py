@@ -72,7 +72,8 @@ class DecoderProcess(asyncio.SubprocessProtocol):
         self.has_ended = asyncio.Event()
         self._forget = forget
         self._linger_s = linger_s
-        self._start = asyncio.Lock()
+        self._start: asyncio.Task[None] | None = None
+        self._refusal: OSError | None = None  # of the system to start it
         self._transport: asyncio.SubprocessTransport | None = None
         self._is_killed = False  # by us
         self._reader = FrameReader()
@@ -92,21 +93,33 @@ class DecoderProcess(asyncio.SubprocessProtocol):
         Raises:
             OSError: If the system does not.
         """
-        async with self._start:
-            if self._transport is not None or self._is_killed or self.has_ended.is_set():
-                return
-            try:
-                await asyncio.get_running_loop().subprocess_exec(
-                    lambda: self,
-                    *command,
-                    stderr=None,
-                    env=environment,
-                    start_new_session=True,  # out of reach of a terminal's Ctrl-C
-                )
-            except BaseException:  # cancelled, too: asyncio ends the process then
-                self._end()
-                raise
-            logger.info("decoder process %d started", self.pid)
+        if self._start is None:
+            self._start = asyncio.get_running_loop().create_task(self._spawn(command, environment))
+        # A session that leaves must not cancel what others wait for; and asyncio leaves pipes open
+        # when it is interrupted here.
+        await asyncio.shield(self._start)
+        if self._refusal is not None:
+            raise self._refusal
+
+    async def _spawn(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        try:
+            await asyncio.get_running_loop().subprocess_exec(
+                lambda: self,
+                *command,
+                stderr=None,
+                env=environment,
+                start_new_session=True,  # out of reach of a terminal's Ctrl-C
+            )
+        except OSError as exc:
+            self._refusal = exc
+            self._end()
+            return
+        except BaseException:  # the event loop ends
+            self._end()
+            raise
+        logger.info("decoder process %d started", self.pid)
+        if not self.streams:  # they all left meanwhile
+            self._rest()
 
     def add(self, channel: Channel) -> None:
         self.streams[channel.number] = channel
@@ -119,8 +132,11 @@ class DecoderProcess(asyncio.SubprocessProtocol):
         if self.streams.pop(channel.number, None) is None or not self.is_alive:
             return
         self.write(Frame(Request.CLOSE, channel.number))
-        if self.streams:
-            return
+        if not self.streams:
+            self._rest()
+
+    def _rest(self) -> None:
+        """Without a stream: wait for another, or end."""
         if self.is_retired:
             self.kill()
         else:
