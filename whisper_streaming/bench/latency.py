@@ -49,7 +49,7 @@ from whisper_streaming.bench.sessions import (
 from whisper_streaming.bench.simulation import simulate
 from whisper_streaming.config import ServerConfig
 from whisper_streaming.core.transcript import SegmentRules
-from whisper_streaming.live.session_setup import set_up_session
+from whisper_streaming.live.session_setup import segment_rules, set_up_session
 from whisper_streaming.wire.base import Configure
 
 _P50_P95 = "{{{0}_p50_s:.2f}} / {{{0}_p95_s:.2f}} s"
@@ -141,7 +141,7 @@ def simulate_all(
     Raises:
         BackendError: If the model cannot be had or fails.
     """
-    rules = SegmentRules(max_s=config.segment.segment_max_s, pause_s=config.segment.pause_s)
+    rules = segment_rules(config.segment)
     detector = config.vad.detector
     scores = []
     with closing(create_backend(config.backend)) as backend:

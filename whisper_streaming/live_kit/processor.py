@@ -7,9 +7,8 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Final, NoReturn
 
-from whisper_streaming.core.transcript import SegmentRules
 from whisper_streaming.errors import InvalidMessage, SessionStateError, WhisperStreamingError
-from whisper_streaming.live.session_setup import set_up_session
+from whisper_streaming.live.session_setup import segment_rules, set_up_session
 from whisper_streaming.live_kit.codec import FrontDataCodec
 from whisper_streaming.live_kit.engine import TranscriptionEngine
 from whisper_streaming.live_kit.pipe import Slot
@@ -139,9 +138,8 @@ class AudioProcessor:
             await asyncio.wait({self._task})
 
     def _create_codec(self) -> FrontDataCodec:
-        segment = self._engine.config.segment
         return FrontDataCodec(
-            SegmentRules(max_s=segment.segment_max_s, pause_s=segment.pause_s),
+            segment_rules(self._engine.config.segment),
             for_diffs=self._query.wants_diffs,
             retention=self._engine.options.retention,
             pcm_input=self._pcm_input,

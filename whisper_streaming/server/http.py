@@ -13,6 +13,7 @@ from websockets.http11 import Request, Response
 from whisper_streaming.config import AsrSettings, SegmentSettings
 from whisper_streaming.core.transcript import SegmentRules
 from whisper_streaming.errors import UnsupportedAudio
+from whisper_streaming.live.session_setup import segment_rules
 from whisper_streaming.server.pages import WebFile
 from whisper_streaming.wire.base import ServerCodec
 from whisper_streaming.wire.text_stream import TextStreamCodec
@@ -71,7 +72,7 @@ class Routes:
         Raises:
             UnsupportedAudio: If the query names an unknown audio format.
         """
-        rules = SegmentRules(max_s=self.segment.segment_max_s, pause_s=self.segment.pause_s)
+        rules = segment_rules(self.segment)
         path, _, query = target.partition("?")
         if path.rstrip("/") == TEXT_STREAM_PATH:
             fields = parse_qs(query, keep_blank_values=True)
