@@ -42,6 +42,9 @@
  * } ToOverlay
  */
 
+// It was not there, or went away before it answered.
+const NOBODY = /Receiving end does not exist|(channel|port) closed before a response/;
+
 /**
  * Say something to another part, if it is there.
  *
@@ -52,7 +55,7 @@ export async function tell(message) {
   try {
     return (await chrome.runtime.sendMessage(message)) ?? null;
   } catch (error) {
-    if (/Receiving end does not exist/.test(String(error))) return null;
+    if (NOBODY.test(String(error))) return null;
     throw error;
   }
 }

@@ -19,7 +19,7 @@ const LAST_WORDS_MS = 5000;
 const LATE_S = 4;
 const LOOK_MS = 1000;
 const SILENT_BELOW = 0.02;
-const SILENT_LOOKS = 10;
+const SILENT_MS = 10_000;
 const NEWS_MS = 8000;
 const SILENT = "This tab makes no sound.";
 
@@ -34,7 +34,7 @@ export class TabCaptions {
   #origin;
   #phase = /** @type {Connection["phase"]} */ ("connecting");
   #problem = "";
-  #silentLooks = 0;
+  #heardAt = performance.now();
   /** What the person should know, the most important first. */
   #notices = { connection: "", warning: "", silence: "" };
   /** @type {Promise<Report>} */ ended;
@@ -144,9 +144,9 @@ export class TabCaptions {
   }
 
   #lookForSilence() {
-    const isSilent = this.#sound.source.level() < SILENT_BELOW;
-    this.#silentLooks = isSilent ? this.#silentLooks + 1 : 0;
-    const notice = this.#silentLooks >= SILENT_LOOKS ? SILENT : "";
+    // Browsers look less often where nobody sees the page, so looks cannot be counted.
+    if (this.#sound.source.level() >= SILENT_BELOW) this.#heardAt = performance.now();
+    const notice = performance.now() - this.#heardAt >= SILENT_MS ? SILENT : "";
     if (notice === this.#notices.silence) return;
     this.#notices.silence = notice;
     this.#showNotice();
