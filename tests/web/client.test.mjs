@@ -206,6 +206,52 @@ test("a session that the server ended goes on in another", () => {
   assert.match(connections.at(-1).reason, /time limit/);
 });
 
+test("a long recording that was ended early goes on, and a silent end is asked for once", async () => {
+  const { world, client, phases } = opened({ keepS: Infinity });
+  world.accept();
+  for (let second = 0; second < 90; second += 1) client.send(sound(second));
+  const finished = client.finish();
+  world.tell(state([line("One.", 0, 1)], "", { remaining_time_transcription: 5 }));
+  world.nowMs += 600_000;
+  world.tell({ type: "ready_to_stop" });
+  world.drop(1000);
+  assert.equal(phases().at(-1), "waiting");
+  world.wait();
+  world.accept();
+  assert.equal(values(world.socket)[0], 1);
+  assert.equal(world.socket.sent.at(-1).byteLength, 0);
+  world.nowMs += 5000;
+  world.tell({ type: "ready_to_stop" });
+  world.drop(1000);
+  await finished;
+  assert.equal(phases().at(-1), "closed");
+});
+
+test("a container that is too long for one session is not begun again and again", async () => {
+  const { world, client, connections } = opened({ startContainer: () => 0 });
+  world.accept();
+  world.tell(state([line("One.", 0, 1)]));
+  world.tell({ type: "ready_to_stop" });
+  world.drop(1000);
+  world.wait();
+  world.accept();
+  await client.ended;
+  assert.match(connections.at(-1).reason, /time limit.*as samples/);
+  assert.deepEqual(texts(client), ["One."]);
+});
+
+test("a recorder goes on after the time limit", () => {
+  const beginnings = [0, 600];
+  const { world, phases } = opened({ startContainer: () => beginnings.shift() });
+  world.accept();
+  world.tell(state([line("One.", 0, 1)]));
+  world.tell({ type: "ready_to_stop" });
+  world.drop(1000);
+  world.wait();
+  world.accept();
+  assert.equal(phases().at(-1), "open");
+});
+
 test("the end waits for the connection to come back", async () => {
   const { world, client } = opened();
   world.accept();

@@ -315,8 +315,7 @@ def test_a_small_demo_model_is_named(page: Page, server: Server) -> None:
 # --- for everybody
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_nothing_serious_keeps_people_out(
     page: Page, server: Server, scheme: str, width: int
 ) -> None:

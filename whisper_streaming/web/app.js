@@ -240,9 +240,8 @@ function begin(source, name) {
   get("meter").hidden = !source.isLive;
   if (source.isLive) meter.start(() => source.level());
   const clock = setInterval(() => showClock(recording.positionS, source.durationS), CLOCK_MS);
-  void recording.ended.then(async () => {
+  void recording.ended.then(() => {
     clearInterval(clock);
-    await source.stop();
     end(recording);
   });
 }

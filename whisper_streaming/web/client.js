@@ -50,6 +50,9 @@ export { Transcript };
 const KEEP_S = 180;
 const SILENCE_TO_RESEND_S = 30; // nothing came of it, but the newest of it may be on its way
 const STABLE_MS = 10_000; // a connection that lived so long was a good one
+const TIME_IS_OVER = 1000; // the close code, where nobody asked for the end
+const LONG_MS = 60_000; // no server ends a session sooner by itself,
+const UNHEARD_S = 20; // and whoever speaks on is heard within this time
 
 /** Close codes after which the same again would end the same. */
 const HOPELESS = new Map([
@@ -84,6 +87,7 @@ export class CaptionClient {
   #isOver = false;
   #allWasTold = false;
   #wasLost = false;
+  #timeWasOver = false;
   #error = "";
   #attempts = 0;
   #openedAt = 0;
@@ -195,6 +199,9 @@ export class CaptionClient {
   #begin() {
     const { startContainer } = this.#options;
     const startS = startContainer ? startContainer() : this.#kept.startS;
+    if (this.#timeWasOver && startS < this.#transcript.endS) {
+      return this.#end("failed", FILE_TOO_LONG); // it would begin again and again
+    }
     const lostS = this.#wasLost ? this.#takeLostS() : 0;
     this.#transcript.begin(startS);
     if (lostS > 0) this.#transcript.addGap(Math.max(0, startS - lostS), startS);
@@ -227,7 +234,9 @@ export class CaptionClient {
     const wasReady = this.#isReady;
     this.#isReady = false;
     this.#socket = null;
-    if (this.#isFinishing && this.#allWasTold) return this.#end("closed", "");
+    const isComplete = this.#allWasTold && !this.#hasUnheardEnd();
+    if (this.#isFinishing && isComplete) return this.#end("closed", "");
+    this.#timeWasOver = code === TIME_IS_OVER && Boolean(this.#options.startContainer);
     const reason = this.#error ? sentence(this.#error) : null;
     const hopeless = HOPELESS.get(code);
     if (hopeless) return this.#end("failed", reason ?? hopeless);
@@ -236,6 +245,15 @@ export class CaptionClient {
     }
     if (wasReady) this.#keepWhatMatters();
     this.#retry(reason ?? REASONS.get(code) ?? `The connection was closed (${code}).`);
+  }
+
+  /**
+   * Whether the server may have ended a long recording before it had all of it: then there is
+   * much sound without words. If that was silence, asking again costs little.
+   */
+  #hasUnheardEnd() {
+    const isLong = this.#environment.now() - this.#openedAt > LONG_MS;
+    return isLong && this.#kept.endS - this.#transcript.endS > UNHEARD_S;
   }
 
   #keepWhatMatters() {
@@ -299,6 +317,8 @@ export class CaptionClient {
 }
 
 const NOTHING_TO_SAY = { reason: "", retryInS: 0, wasLost: false, lostS: 0 };
+const FILE_TOO_LONG =
+  "The server's time limit for one session was reached. Sent as samples, a file can go on in another.";
 const LOST_WHILE_FINISHING = "The connection was lost before the last words came.";
 
 /**

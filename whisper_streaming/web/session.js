@@ -15,6 +15,8 @@ export class CaptionSession {
   #client;
   #isStopping = false;
   #onSourceEnd;
+  /** Resolves when all is told, or nothing more will come, and the device is let go. */
+  ended;
 
   /**
    * @param {string | URL} url Of `/asr`.
@@ -34,16 +36,15 @@ export class CaptionSession {
       // A file is in memory anyway.
       keepS: source.isLive ? undefined : Infinity,
     });
+    this.ended = this.#client.ended.then(() => {
+      this.#isStopping = true;
+      return source.stop();
+    });
   }
 
   /** Seconds on the clock of the transcript. */
   get positionS() {
     return this.#startS + this.#source.positionS();
-  }
-
-  /** Resolves when all is told, or nothing more will come. */
-  get ended() {
-    return this.#client.ended;
   }
 
   start() {
