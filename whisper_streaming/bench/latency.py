@@ -48,7 +48,6 @@ from whisper_streaming.bench.sessions import (
 )
 from whisper_streaming.bench.simulation import simulate
 from whisper_streaming.config import ServerConfig
-from whisper_streaming.core.transcript import SegmentRules
 from whisper_streaming.live.session_setup import segment_rules, set_up_session
 from whisper_streaming.wire.base import Configure
 
