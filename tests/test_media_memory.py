@@ -1,5 +1,6 @@
 """Who holds how much memory of a decoder process."""
 
+import mmap
 import os
 import sys
 import threading
@@ -122,10 +123,10 @@ def test_where_one_hangs_the_others_go_on_uncounted() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say")
 def test_memory_is_measured() -> None:
     before = used_memory()
-    held = bytearray(2**24)
-
-    assert 2**24 <= used_memory() - before < 2**24 + 2**22
-    assert used_memory(os.getpid()) >= len(held)
+    # Straight from the system: the heap may have as much to spare.
+    with mmap.mmap(-1, 2**24, flags=mmap.MAP_PRIVATE):
+        assert 2**24 <= used_memory() - before < 2**24 + 2**22
+        assert used_memory(os.getpid()) >= 2**24
 
 
 def test_nobody_knows_the_memory_of_a_process_that_is_gone() -> None:

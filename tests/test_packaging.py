@@ -209,7 +209,7 @@ def test_make_alone_lists_the_targets() -> None:
     done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, timeout=60)
 
     named = re.findall(r"^  make (\w+)", done.stdout, re.MULTILINE)
-    assert named == ["help", "demo", "serve", "test", "quick", "check", "clean"]
+    assert named == ["help", "demo", "serve", "test", "quick", "check", "extension", "clean"]
 
 
 # --- The wheel ------------------------------------------------------------------------------
