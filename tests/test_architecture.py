@@ -96,6 +96,7 @@ LIBRARIES = {
     "engine": {"numpy"},
     "client": {"numpy", "websocket", "websockets", "pydantic", "rich", "pyaudio"},
     "live": {"numpy", "websockets"},
+    "live_kit": {"pydantic"},
     "server": {"numpy", "websockets", "pydantic"},
     "forward": {"httpx2"},
     "vad": {"numpy", "faster_whisper", "threadpoolctl"},

@@ -2,8 +2,10 @@
 
 import asyncio
 import gc
+import logging
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -11,11 +13,19 @@ from tests.encoded_audio import forged_wav
 from tests.fakes import GatedBackend
 from tests.live_kit.programs import TIMEOUT_S, read, run, said, scripted_engine, send, text_of
 from tests.server.peers import WORDS, scripted_config
+from whisper_streaming.backends import model_store
+from whisper_streaming.backends.base import BackendInfo
 from whisper_streaming.backends.scripted import ScriptedBackend
-from whisper_streaming.config import ServerConfig
+from whisper_streaming.config import ServerConfig, VadSettings
 from whisper_streaming.core.audio import SAMPLE_RATE
 from whisper_streaming.errors import ConfigurationError, ModelLoadError, SessionStateError
-from whisper_streaming.live_kit import AudioProcessor, OptionWithoutEffect, TranscriptionEngine
+from whisper_streaming.live_kit import (
+    AudioProcessor,
+    DefaultModelMissing,
+    OptionWithoutEffect,
+    TranscriptionEngine,
+)
+from whisper_streaming.live_kit.engine import DEMO
 from whisper_streaming.live_kit.runtime import Runtime
 
 TEXT = " " + " ".join(WORDS)
@@ -85,6 +95,55 @@ def test_options_without_effect_are_one_warning_at_the_line_that_gave_them() -> 
         "use), warmup_file (the model is always warmed up)"
     )
     assert warning.filename == __file__
+
+
+class DemoBackend(ScriptedBackend):
+    """Says of itself what the embedded model says when the default one cannot be had."""
+
+    @property
+    def info(self) -> BackendInfo:
+        info = super().info
+        model = replace(
+            info.model(None), name=DEMO, notice="not fetched (ConnectError: [Errno -2]); --model x"
+        )
+        return replace(info, models=(model,))
+
+
+async def test_a_default_model_that_cannot_be_had_is_a_warning_and_clients_see_no_cause(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with (
+        caplog.at_level(logging.INFO, "whisper_streaming.backend"),
+        pytest.warns(DefaultModelMissing) as warnings,
+    ):
+        engine = TranscriptionEngine(
+            ServerConfig(vad=VadSettings(detector="energy")),
+            backend_factory=lambda settings: DemoBackend(),
+        )
+    async with engine:
+        states = await run(AudioProcessor(transcription_engine=engine), said(WORDS))
+
+    (warning,) = warnings
+    assert "the default model is not on this machine and could not be" in str(warning.message)
+    assert "give model='FOLDER'" in str(warning.message)
+    assert "Errno" not in str(warning.message)
+    assert warning.filename == __file__
+    assert caplog.messages[0] == "not fetched (ConnectError: [Errno -2]); --model x"
+    assert states[0].warning == (
+        "The embedded model 'demo' understands synthetic voices only, not people."
+    )
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_embedded_model_that_was_asked_for_is_no_warning() -> None:
+    engine = scripted_engine(DemoBackend(), model="demo")
+
+    assert (engine.backend.model(None).name, DEMO) == ("demo", model_store.DEMO)
+
+
+def test_a_config_that_is_none_is_refused_in_words() -> None:
+    with pytest.raises(TypeError, match=r"config must be a ServerConfig, not dict; .* by name: Tr"):
+        TranscriptionEngine({"model": "demo"})  # type: ignore[arg-type]
 
 
 async def test_it_may_be_made_in_a_thread_while_the_loop_runs() -> None:

@@ -100,7 +100,9 @@ def test_options_change_settings_and_leave_the_others() -> None:
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_had_is_refused_with_the_reason_and_nothing_is_fine(name: str) -> None:
-    with pytest.raises(ConfigurationError, match=re.escape(f"{name}='x': {REFUSED[name]}")):
+    with pytest.raises(
+        ConfigurationError, match=re.escape(f"leave out {name}='x': {REFUSED[name]}")
+    ):
         read_options({name: "x"}, None)
     for nothing in (None, "", False):
         assert read_options({name: nothing}, None).notices == ()
@@ -126,18 +128,28 @@ def test_a_policy_that_is_not_used_is_named() -> None:
         ({"qwen": 1}, "no option 'qwen'; docs/API.md lists them"),
         ({"model": "base", "model_size": "small"}, "model and model_size name different models"),
         ({"lan": "de", "language": "fr"}, "lan and language are different"),
-        ({"task": "sing"}, "task: Input should be 'transcribe' or 'translate'"),
+        ({"task": "sing"}, "task='sing': Input should be 'transcribe' or 'translate'"),
         (
             {"task": "transcribe", "direct_english_translation": True},
             "direct_english_translation is a translation, and task is none",
         ),
-        ({"backend": "mlx-whisper"}, "backend.kind: Input should be 'faster_whisper'"),
+        ({"backend": "mlx-whisper"}, "backend='mlx-whisper': take 'faster-whisper', the only one"),
+        ({"backend": "scripted"}, "backend='scripted': take 'faster-whisper', the only one"),
+        ({"lan": 5}, "lan=5: Input should be a valid string"),
         ({"backend_policy": "hold-n"}, "backend_policy='hold-n': take 'localagreement', or"),
-        ({"beams": 0}, "backend.beam_size: Input should be greater than"),
-        ({"min_chunk_size": 0}, "policy.min_chunk_s: Input should be greater than 0"),
+        ({"beams": 0}, "beams=0: Input should be greater than"),
+        ({"beams": "five"}, "beams='five': Input should be a valid integer"),
+        ({"min_chunk_size": -1}, "min_chunk_size=-1: Input should be greater than 0"),
+        (
+            {"beams": 0, "min_chunk_size": 0},
+            "beams=0: Input should be greater than or equal to 1; min_chunk_size=0: Input",
+        ),
         ({"vac": "no"}, "vac='no': take True or False"),
         ({"pcm_input": 1}, "pcm_input=1: take True or False"),
-        ({"transcription": False}, "transcription=False: an engine has nothing else to do"),
+        (
+            {"transcription": False},
+            "leave out transcription=False: an engine has nothing else to do",
+        ),
         ({"retention_seconds": -1}, "retention_seconds=-1: take seconds, or 0 for no limit"),
         ({"retention_seconds": "1"}, "retention_seconds='1': take seconds"),
         ({"retention_seconds": math.nan}, "retention_seconds=nan: take seconds"),

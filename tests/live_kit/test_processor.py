@@ -241,15 +241,52 @@ async def test_old_lines_are_dropped_after_the_engines_retention() -> None:
         ({"language": "klingon"}, "does not know the language 'klingon'; it knows en, de"),
         ({"target_language": "klingon"}, "target_language 'klingon' is no language code"),
         ({"mode": "dif"}, "mode 'dif' is neither 'full' nor 'diff'"),
+        ({"mode": None}, "mode 'None' is neither 'full' nor 'diff'"),
     ],
 )
 async def test_wrong_wishes_are_refused_in_words_for_the_client(
-    engine: TranscriptionEngine, arguments: dict[str, str], reason: str
+    engine: TranscriptionEngine, arguments: dict[str, str | None], reason: str
 ) -> None:
     with pytest.raises(InvalidMessage, match=reason) as refusal:
         AudioProcessor(transcription_engine=engine, **arguments)  # type: ignore[arg-type]
 
     assert refusal.value.public_reason == str(refusal.value)
+
+
+def test_without_an_engine_a_processor_says_what_to_make() -> None:
+    with pytest.raises(TypeError, match=r"not NoneType; make one .*engine = TranscriptionEngine"):
+        AudioProcessor(transcription_engine=None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param("text", id="text"),
+        pytest.param(np.zeros(160, np.float32), id="array of floats"),
+        pytest.param(np.zeros(160, np.int16), id="array of integers"),
+    ],
+)
+async def test_what_is_no_bytes_is_refused_in_words(
+    engine: TranscriptionEngine, message: bytes
+) -> None:
+    processor = AudioProcessor(transcription_engine=engine)
+    await processor.create_tasks()
+
+    with pytest.raises(TypeError, match=rf"not {type(message).__name__}; .*astype\('<i2'\)"):
+        await processor.process_audio(message)
+    await processor.cleanup()
+
+
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+async def test_any_kind_of_bytes_is_audio(
+    engine: TranscriptionEngine, kind: type[bytearray] | type[memoryview]
+) -> None:
+    processor = AudioProcessor(transcription_engine=engine)
+    results = await processor.create_tasks()
+    await processor.process_audio(kind(said(WORDS)))
+    await processor.process_audio(kind(b""))
+
+    assert text_of((await read(results))[-1]) == TEXT
 
 
 async def test_audio_before_create_tasks_is_a_fault_of_the_program(

@@ -1,10 +1,12 @@
 """One loaded model for all sessions of a program."""
 
+import logging
 import threading
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from whisper_streaming.backends import create_backend
 from whisper_streaming.backends.base import Backend, BackendInfo
@@ -18,9 +20,23 @@ from whisper_streaming.vad import Vad, create_vad
 
 BackendFactory = Callable[[BackendSettings], Backend]
 
+DEMO: Final = "demo"  # as in backends.model_store, which would load a model's runtime here
+_VOICES: Final = "The embedded model 'demo' understands synthetic voices only, not people."
+_HOW_TO_HEAR_PEOPLE: Final = (
+    f"the default model is not on this machine and could not be fetched. {_VOICES} For people, "
+    "connect to the model hub once, or give model='FOLDER', in CTranslate2's format. For the demo "
+    "without this warning, give model='demo'."
+)
+
+logger = logging.getLogger("whisper_streaming.backend")
+
 
 class OptionWithoutEffect(UserWarning):
     """An option of WhisperLiveKit was given that does nothing here."""
+
+
+class DefaultModelMissing(UserWarning):
+    """No model was named, and the default one cannot be had: the embedded demo was loaded."""
 
 
 class TranscriptionEngine:
@@ -40,6 +56,11 @@ class TranscriptionEngine:
         ConfigurationError: If an option is unknown, wrong, or cannot be had, or the model cannot
             do what the settings say.
         ModelLoadError: If the model cannot be had or does not decode.
+        TypeError: If ``config`` is no ``ServerConfig``.
+
+    Warns:
+        OptionWithoutEffect: If an option does nothing here.
+        DefaultModelMissing: If no model is named, and it is the embedded demo for that reason.
     """
 
     def __init__(
@@ -49,11 +70,20 @@ class TranscriptionEngine:
         backend_factory: BackendFactory = create_backend,
         **options: object,
     ) -> None:
+        if config is not None and not isinstance(config, ServerConfig):
+            raise TypeError(
+                f"config must be a ServerConfig, not {type(config).__name__}; options are given by "
+                "name: TranscriptionEngine(model=..., lan=...)"
+            )
         self.options: EngineOptions = read_options(options, config)
         if self.options.notices:
             text = ", ".join(self.options.notices)
             warnings.warn(f"without effect: {text}", OptionWithoutEffect, stacklevel=2)
         self._backend, self._vad = _load(self.config, backend_factory)
+        self._info = _without_advice(self._backend.info)
+        if not self.config.backend.models and self._info is not self._backend.info:
+            logger.info("%s", self._backend.info.model(None).notice)  # has the cause
+            warnings.warn(_HOW_TO_HEAR_PEOPLE, DefaultModelMissing, stacklevel=2)
         self._runtime: Runtime | None = None
         self._is_closed = False
         self._holds_model = True
@@ -67,7 +97,7 @@ class TranscriptionEngine:
     @property
     def backend(self) -> BackendInfo:
         """The loaded models."""
-        return self._backend.info
+        return self._info
 
     def runtime(self) -> Runtime:
         """What the sessions of the running event loop share; for :class:`AudioProcessor`.
@@ -117,6 +147,16 @@ class TranscriptionEngine:
         traceback: TracebackType | None,
     ) -> None:
         await self.close()
+
+
+def _without_advice(info: BackendInfo) -> BackendInfo:
+    """``info`` with a notice that a program's clients can read: no flags, no causes."""
+    if not any(model.name == DEMO and model.notice is not None for model in info.models):
+        return info
+    models = tuple(
+        replace(model, notice=_VOICES) if model.name == DEMO else model for model in info.models
+    )
+    return replace(info, models=models)
 
 
 def _load(config: ServerConfig, backend_factory: BackendFactory) -> tuple[Backend, Vad]:

@@ -6,9 +6,11 @@ docs/API.md has the same table for people, and a test compares them.
 import difflib
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+
+from pydantic import ValidationError
 
 from whisper_streaming.config import ServerConfig, load_config
 from whisper_streaming.errors import ConfigurationError
@@ -57,12 +59,32 @@ def read_options(options: Mapping[str, object], base: ServerConfig | None) -> En
     for read in _READERS:
         flags |= read(given)
     return EngineOptions(
-        config=load_config(flags=flags),
+        config=_load(flags, given),
         pcm_input=_switch(given, "pcm_input"),
         retention=_read_retention(given),
         prompt=str(given.get("init_prompt", "")),
         notices=tuple(_notices(given)),
     )
+
+
+def _load(flags: Flags, given: Mapping[str, object]) -> ServerConfig:
+    try:
+        return load_config(flags=flags)
+    except ConfigurationError as exc:
+        if not isinstance(exc.__cause__, ValidationError):
+            raise
+        problems = exc.__cause__.errors(include_url=False, include_input=False)
+        told = [_tell(problem["loc"], problem["msg"], given) for problem in problems]
+        raise ConfigurationError("; ".join(told)) from exc.__cause__
+
+
+def _tell(place: Sequence[int | str], reason: str, given: Mapping[str, object]) -> str:
+    """What is wrong, by the name that the program's author typed."""
+    setting = ".".join(str(part) for part in place)
+    for name in _TYPED.get(setting, ()):
+        if name in given:
+            return f"{name}={given[name]!r}: {reason}"
+    return f"{setting}: {reason}"
 
 
 # -- names
@@ -141,9 +163,9 @@ def _check_name(name: str) -> None:
 
 def _refuse(name: str, value: object) -> None:
     if name in REFUSED and value:
-        raise ConfigurationError(f"{name}={value!r}: {REFUSED[name]}")
+        raise ConfigurationError(f"leave out {name}={value!r}: {REFUSED[name]}")
     if name == "transcription" and value is False:
-        raise ConfigurationError(f"transcription=False: {_NOTHING_TO_DO}")
+        raise ConfigurationError(f"leave out transcription=False: {_NOTHING_TO_DO}")
 
 
 def _notices(given: Mapping[str, object]) -> list[str]:
@@ -158,6 +180,14 @@ def _notices(given: Mapping[str, object]) -> list[str]:
 
 
 # -- values
+
+_TYPED: Final[Mapping[str, Sequence[str]]] = {
+    "backend.beam_size": ("beams",),
+    "policy.min_chunk_s": ("min_chunk_size",),
+    "task": ("task",),
+    "language": ("lan", "language"),
+}
+"""Settings whose value is an option's, as it was given."""
 
 
 def _read_model(given: Mapping[str, object]) -> Flags:
@@ -188,6 +218,10 @@ def _read_task(given: Mapping[str, object]) -> Flags:
 
 def _read_backend(given: Mapping[str, object]) -> Flags:
     name = str(given.get("backend", "auto")).replace("-", "_")
+    if name not in ("auto", "faster_whisper"):
+        raise ConfigurationError(
+            f"backend={given['backend']!r}: take 'faster-whisper', the only one here, or 'auto'"
+        )
     return {} if name == "auto" else {"backend.kind": name}
 
 
@@ -215,8 +249,12 @@ def _read_detection(given: Mapping[str, object]) -> Flags:
 
 
 def _read_numbers(given: Mapping[str, object]) -> Flags:
-    names = {"beams": "backend.beam_size", "min_chunk_size": "policy.min_chunk_s"}
-    return {setting: given[name] for name, setting in names.items() if name in given}
+    return {
+        setting: given[name]
+        for setting in ("backend.beam_size", "policy.min_chunk_s")
+        for name in _TYPED[setting]
+        if name in given
+    }
 
 
 _READERS: Final[tuple[Callable[[Mapping[str, object]], Flags], ...]] = (

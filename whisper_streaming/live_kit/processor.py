@@ -49,6 +49,7 @@ class AudioProcessor:
     Raises:
         InvalidMessage: If the model does not know the language, or an argument is wrong; its text
             is fit for a client.
+        TypeError: If the engine is none.
     """
 
     def __init__(
@@ -60,8 +61,15 @@ class AudioProcessor:
         mode: str = "full",
         pcm_input: bool | None = None,
     ) -> None:
+        if not isinstance(transcription_engine, TranscriptionEngine):
+            raise TypeError(
+                "transcription_engine must be a TranscriptionEngine, not "
+                f"{type(transcription_engine).__name__}; make one for the whole program: "
+                "engine = TranscriptionEngine(...), "
+                "processor = AudioProcessor(transcription_engine=engine)"
+            )
         if mode not in _MODES:
-            raise InvalidMessage(f"mode {mode[:40]!r} is neither 'full' nor 'diff'")
+            raise InvalidMessage(f"mode {str(mode)[:40]!r} is neither 'full' nor 'diff'")
         self._engine = transcription_engine
         self._pcm_input = transcription_engine.options.pcm_input if pcm_input is None else pcm_input
         query = AsrQuery(language=language, target_language=target_language, mode=mode)
@@ -104,7 +112,7 @@ class AudioProcessor:
         when_gone(results, runtime.loop, self._task.cancel)
         return results
 
-    async def process_audio(self, message: bytes | None) -> None:
+    async def process_audio(self, message: bytes | bytearray | memoryview | None) -> None:
         """Take the next bytes, as long or short as they are; empty ones, or None, end the audio.
 
         Waits while the session has enough to do, so that a program that sends faster than the
@@ -113,17 +121,19 @@ class AudioProcessor:
 
         Raises:
             SessionStateError: Before :meth:`create_tasks`.
+            TypeError: If these are no bytes.
         """
+        audio = _to_bytes(message)
         if self._is_over:
             return
         if self._session is None:
             raise SessionStateError("call create_tasks() before process_audio()")
-        audio = self._session.pipe.audio
-        if not message:
-            audio.close()
+        pipe = self._session.pipe.audio
+        if not audio:
+            pipe.close()
             return
-        for begin in range(0, len(message), self._piece_bytes):
-            if not await audio.put(bytes(message[begin : begin + self._piece_bytes])):
+        for begin in range(0, len(audio), self._piece_bytes):
+            if not await pipe.put(audio[begin : begin + self._piece_bytes]):
                 self._warn_of_loss()
                 return
 
@@ -153,6 +163,20 @@ class AudioProcessor:
         if not self._has_warned:
             logger.warning("audio after the end of a session is dropped")
             self._has_warned = True
+
+
+def _to_bytes(message: bytes | bytearray | memoryview | None) -> bytes:
+    """A copy of what the program may change while the session waits."""
+    if message is None:
+        return b""
+    if not isinstance(message, bytes | bytearray | memoryview):
+        # An array's own bytes would be taken, too, and float samples heard as noise.
+        raise TypeError(
+            "process_audio takes bytes (16-bit samples, or a container such as WebM), not "
+            f"{type(message).__name__}; of an array of float samples in [-1, 1] they are "
+            "(samples * 32767).astype('<i2').tobytes()"
+        )
+    return bytes(message)
 
 
 class _Results(AsyncGenerator[FrontData, None]):
