@@ -24,6 +24,7 @@ from whisper_streaming.core.hypothesis import (
     DecodeRequest,
     Hypothesis,
     WindowRules,
+    Word,
     join_words,
 )
 from whisper_streaming.core.session import Session, SessionConfig
@@ -395,6 +396,17 @@ def test_a_long_silence_ends_the_context() -> None:
     assert requested(session).prompt == ""
 
 
+def test_a_long_silence_ends_the_context_without_vad_too() -> None:
+    driver = Driver(Session(NO_VAD), Truth([(0.1, 0.6), (1.8, 2.2), (9.0, 9.6)], duration_s=10.0))
+    while not driver.at_end:
+        driver.feed(samples_of(0.1))
+        driver.answer()
+
+    prompts = [request.prompt for request in driver.requests if request.start > 1.2]
+    assert prompts[0] == " 0"
+    assert prompts[-1] == ""
+
+
 def second_utterance(*, prompt: str = "") -> Session:
     """A session whose second utterance has just begun, with the first one as context."""
     session = speaking(prompted(prompt))
@@ -481,6 +493,63 @@ def test_after_a_full_window_that_had_too_many_words_the_next_goes_on_where_they
 
     feed(session, 4.0, speech=True)
     assert requested(session).start == pytest.approx(start)
+
+
+def test_a_last_window_that_had_too_many_words_is_followed_by_another() -> None:
+    """The decoder bounds its tokens; what is said behind them is not lost."""
+    session = speaking(duration_s=4.0)
+    session.receive_idle()
+    first = requested(session)
+    assert first.is_last
+    session.receive_hypothesis(Hypothesis(words("one two", start=2.0), "en", is_truncated=True))
+
+    rest = requested(session)
+    assert (rest.end, join_words(rest.prefix)) == (first.end, " one two")
+    session.receive_hypothesis(Hypothesis(words("three", start=2.5), "en"))
+    events = session.events_to_send()
+    said = [join_words(e.words) for e in events if isinstance(e, WordsCommitted)]
+    assert said == [" one two", " three"]
+    assert isinstance(events[-1], UtteranceEnded)
+
+
+def test_a_decoder_that_gets_no_further_does_not_hold_an_utterance() -> None:
+    session = speaking(duration_s=4.0)
+    session.receive_idle()
+    for _ in range(2):
+        requested(session)
+        stuck = (Word(" la", 3.0, 3.0),)
+        session.receive_hypothesis(Hypothesis(stuck, "en", is_truncated=True))
+
+    assert session.decode_to_run() is None
+    assert isinstance(session.events_to_send()[-1], UtteranceEnded)
+
+
+def test_without_vad_silence_is_decoded_once() -> None:
+    driver = Driver(Session(NO_VAD), Truth([], duration_s=60.0))
+    while not driver.at_end:
+        driver.feed(samples_of(0.1))
+        driver.answer()
+    driver.finish()
+
+    assert not any(request.is_last for request in driver.requests[:-1])
+    assert len(driver.requests) <= 61
+    assert driver.terminal.account.decoded == driver.terminal.account.received
+
+
+def test_without_vad_what_was_joined_is_not_cut_off_as_silence() -> None:
+    """One message ends a word that nobody has heard yet, and begins the next."""
+    config = replace(NO_VAD, endpoint=EndpointRules(silence_s=0.1), min_chunk_s=1.0)
+    driver = Driver(Session(config), Truth([(0.55, 1.25), (1.55, 2.2)], duration_s=4.0))
+    driver.feed(samples_of(1.24))
+    driver.answer()  # of the silence in front
+    assert driver.pending is None
+    driver.feed(samples_of(0.5))
+    while not driver.at_end:
+        driver.answer()
+        driver.feed(samples_of(0.1))
+    driver.finish()
+
+    assert driver.texts == ["0", "1"]
 
 
 def test_without_vad_silence_is_decoded_too() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -17,10 +18,13 @@ HANGS_SOON = SchedulerConfig(decode_timeout_s=0.3, close_timeout_s=0.05)
 
 @asynccontextmanager
 async def running(
-    backend: GatedBackend, config: SchedulerConfig | None = None
+    backend: GatedBackend,
+    config: SchedulerConfig | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[tuple[Scheduler, asyncio.TaskGroup]]:
     """A scheduler and a group for its callers; every decode is let go in the end."""
-    async with Scheduler(backend, config) as scheduler, asyncio.TaskGroup() as callers:
+    scheduler = Scheduler(backend, config, clock=clock)
+    async with scheduler, asyncio.TaskGroup() as callers:
         try:
             yield scheduler, callers
         finally:
@@ -92,6 +96,21 @@ async def test_last_requests_go_first_then_the_oldest() -> None:
         await until_waiting(scheduler, 6)
 
     assert backend.batches == [["busy"], ["LAST1", "LAST2"], ["LAST3", "p1"], ["p2", "p3"]]
+
+
+async def test_a_request_that_waited_long_goes_with_the_last_ones() -> None:
+    """Somebody who sends a recording at once has last requests all the time."""
+    backend, clock = GatedBackend(max_batch=1), FakeClock()
+    async with running(backend, clock=clock) as (scheduler, callers):
+        await busy(backend, scheduler, callers)
+        callers.create_task(scheduler.decode(request_named("old")))
+        await until_waiting(scheduler, 1)
+        clock.advance(1.1)
+        callers.create_task(scheduler.decode(request_named("young")))
+        callers.create_task(scheduler.decode(request_named("LAST", is_last=True)))
+        await until_waiting(scheduler, 3)
+
+    assert backend.batches == [["busy"], ["old"], ["LAST"], ["young"]]
 
 
 async def test_the_most_urgent_request_decides_the_key_of_the_batch() -> None:
@@ -360,6 +379,15 @@ class ChangingJob:
         return request
 
 
+class SessionJob(ChangingJob):
+    """While its request is in flight the session is due nothing."""
+
+    def take(self) -> DecodeRequest:
+        request = super().take()
+        self.is_last = False
+        return request
+
+
 async def test_a_request_is_cut_when_its_batch_starts() -> None:
     backend = GatedBackend()
     async with running(backend) as (scheduler, callers):
@@ -387,6 +415,21 @@ async def test_a_job_that_becomes_last_while_it_waits_goes_first() -> None:
         second.is_last = True
 
     assert backend.batches == [["busy"], ["second"], ["first"]]
+
+
+async def test_a_last_request_that_failed_is_tried_again_before_others() -> None:
+    """Its session has none that is due while it is in flight."""
+    failures = iter([DecodeError("once")])
+    backend = GatedBackend(
+        max_batch=1, fails=lambda names: next(failures, None) if names == ["last"] else None
+    )
+    async with running(backend) as (scheduler, callers):
+        await busy(backend, scheduler, callers)
+        callers.create_task(scheduler.decode(request_named("other")))
+        callers.create_task(scheduler.decode(SessionJob("last", is_last=True)))
+        await until_waiting(scheduler, 2)
+
+    assert backend.batches == [["busy"], ["last"], ["last"], ["other"]]
 
 
 async def test_a_job_that_nobody_needs_any_more_costs_no_decode() -> None:

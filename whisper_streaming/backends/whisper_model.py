@@ -264,7 +264,7 @@ class WhisperModel:
         available = len(hotwords) + len(recent)
         length = max((length for length in lengths if length <= available), default=0)
         if length == 0 and (request.options.hotwords or request.options.prompt):
-            length = available
+            length = min(available, lengths[-1])
         kept = max(0, length - len(hotwords))
         return [*hotwords[:length], *(recent[-kept:] if kept else [])]
 

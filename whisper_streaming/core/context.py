@@ -27,7 +27,7 @@ class Context:
 
     def remember(self, words: Words) -> None:
         """``words`` left the window."""
-        if self._remembers:
+        if words and self._remembers:
             self.text = (self.text + join_words(words))[-_CHARACTERS:]
 
     def forget(self) -> None:

@@ -12,6 +12,7 @@ class GapReason(StrEnum):
     DECODE_FAILED = "decode failed"
     SESSION_FAILED = "session failed"
     OUT_OF_TIME = "no time left to decode it"
+    MISSING = "missing or damaged in what was sent"
 
 
 class InputFault(StrEnum):
@@ -64,7 +65,11 @@ class UtteranceEnded:
 
 @dataclass(frozen=True, slots=True)
 class AudioGap:
-    """Audio that was received but could not be decoded. Silence is never a gap."""
+    """Audio that could not be decoded. Silence is never a gap.
+
+    Of a container whose bytes are missing or damaged the session gets silence of that length
+    instead; where the length is unknown, ``end`` is ``start``.
+    """
 
     start: float
     end: float
@@ -90,7 +95,8 @@ class AudioAccount:
         received: Samples received.
         decoded: Samples that were in at least one successful decode.
         silence: Samples the voice activity detection found empty, so nobody decoded them.
-        gap: Samples reported in :class:`AudioGap`.
+            Silence in place of what was missing in a container is counted as any other.
+        gap: Samples reported in :class:`AudioGap` that were received.
     """
 
     received: int

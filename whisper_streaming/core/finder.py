@@ -43,7 +43,10 @@ class UtteranceFinder:
 
     @property
     def speech_start(self) -> int | None:
-        """Where the speech that goes on now began; None if there is none."""
+        """Where speech begins behind the boundaries that were taken; None if it is not known."""
+        if self._boundaries:
+            first = self._boundaries[0]
+            return first.sample if first.kind is BoundaryKind.START else None
         return self._endpointer.speech_start
 
     @property
@@ -77,7 +80,7 @@ class UtteranceFinder:
             received: Samples received so far.
         """
         if not self.withholds_silence:
-            while self._boundaries and self._boundaries[0].detected_sample <= self._free_from:
+            while self._boundaries and self._until(self._boundaries[0]) <= self._free_from:
                 self._boundaries.popleft()
             return (self._free_from, self._free_from) if received > self._free_from else None
         start = self._next(BoundaryKind.START)
@@ -88,9 +91,7 @@ class UtteranceFinder:
     def next_end(self) -> int | None:
         """Where the open utterance ends, if that is known."""
         end = self._next(BoundaryKind.END)
-        if end is None:
-            return None
-        return min(end.sample + self._post_roll, end.detected_sample)
+        return None if end is None else self._until(end)
 
     def join_next(self, latest_start: int, latest_detection: int) -> bool:
         """Forget the start of the next utterance, so that the one before it goes on.
@@ -102,7 +103,7 @@ class UtteranceFinder:
         Returns:
             Whether there was such an utterance.
         """
-        if not self.withholds_silence or not self._boundaries:
+        if not self._boundaries or self._boundaries[0].kind is BoundaryKind.END:
             return False
         start = self._boundaries[0]
         if start.sample > latest_start or start.detected_sample > latest_detection:
@@ -112,6 +113,12 @@ class UtteranceFinder:
     def close(self, end: int) -> None:
         """The open utterance took the audio before ``end``."""
         self._free_from = end
+
+    def _until(self, boundary: Boundary) -> int:
+        """First sample for which ``boundary`` says nothing any more."""
+        if boundary.kind is BoundaryKind.START:
+            return boundary.detected_sample
+        return min(boundary.sample + self._post_roll, boundary.detected_sample)
 
     def _next(self, kind: BoundaryKind) -> Boundary | None:
         while self._boundaries:

@@ -48,6 +48,8 @@ from whisper_streaming.errors import SessionStateError
 _FAILURES_TO_GIVE_UP = 3
 # Less of it in front of speech is not worth a decode of its own.
 _SHORTEST_SILENCE_S = 0.1
+# As much as a decode of a slow model takes.
+_LATE_S = 2.0
 # Longer pauses are not worth a place in a window.
 _LONGEST_JOINED_PAUSE_S = 2.0
 
@@ -106,6 +108,7 @@ class Session:
         self._finder = UtteranceFinder(config.endpoint, withholds_silence=config.withhold_silence)
         self._utterance: Utterance | None = None
         self._utterance_count = 0
+        self._spoken_until = 0  # last word of the utterances before
         is_translation = config.options.task == "translate"
         self._context = Context(config.options.prompt, is_translation=is_translation)
         self._in_flight: DecodeRequest | None = None
@@ -160,7 +163,7 @@ class Session:
         """
         request, utterance = self._take_request()
         self._failures = 0
-        utterance.decoded_until = request.end_sample
+        utterance.decoded_until = heard = heard_until(request, hypothesis)
         self._ledger.book_decoded(request.start_sample, request.end_sample)
         words = self._hearing.spoken_words(request, hypothesis)
         is_vetoed = bool(hypothesis.words) and not words
@@ -172,12 +175,15 @@ class Session:
             self._context.forget()
             # Ask for the same audio again.
             utterance.requested_until = utterance.decoded_until = request.start_sample
-        elif request.is_last:
+        elif request.end_sample == utterance.end:
             self._emit_committed(utterance.commit_all(words))
-            self._end_utterance(utterance)
+            if heard < request.end_sample and utterance.moves_on(request):
+                # The decoder had no room for all that was said: the rest follows these words.
+                self._move_window(utterance, utterance.trim(heard, self._config.window))
+            else:
+                self._end_utterance(utterance)
         elif self._is_full(request):
             self._emit_committed(utterance.commit_full(hypothesis, request.end))
-            heard = heard_until(request, hypothesis)
             self._move_window(utterance, utterance.restart_after(heard))
             self._emit_partial(utterance, request.end)
         elif is_vetoed:
@@ -209,7 +215,7 @@ class Session:
             self._events.append(SessionFailed(account, reason))
             return
         # Any other window is asked for again with the audio that arrives until then.
-        if request.is_last:
+        if request.end_sample == utterance.end:
             self._lose(request.end_sample, GapReason.DECODE_FAILED)
             self._emit_committed(utterance.commit_all(utterance.tail))
             self._end_utterance(utterance)
@@ -286,11 +292,11 @@ class Session:
                     self._input = _Input.OVER
                     self._events.append(SessionEnded(self._ledger.close(self._audio.end_sample)))
                 return
+            if utterance.end is None:
+                self._cut_silence_off(utterance)
             if utterance.end is None and (end := self._finder.next_end()) is not None:
                 # The last window may not be shorter than one that words were heard in.
                 utterance.end = max(end, utterance.requested_until)
-            if utterance.end is None:
-                self._cut_silence_off(utterance)
             if utterance.end is None:
                 return
             if self._is_heard_out(utterance):
@@ -303,23 +309,25 @@ class Session:
         """Without VAD, let the first window of speech begin as with it.
 
         Silence in front of it costs words. Unless it was decoded already, it becomes an utterance
-        of its own.
+        of its own; a decoder that is late has no time for that.
         """
         start = self._finder.speech_start
-        if self._config.withhold_silence or start is None:
+        if self._config.withhold_silence or start is None or not utterance.is_wordless:
             return
         cut = start - samples_of(self._config.endpoint.pre_roll_s)
         is_long = cut - utterance.window_start >= samples_of(_SHORTEST_SILENCE_S)
-        if utterance.says_words or utterance.prefix or not is_long:
+        if not is_long or self.lag_s > _LATE_S:
             return
         if utterance.decoded_until >= cut:
             utterance.window_start = cut
             self._audio.drop_before(cut)
         else:
-            utterance.end = cut
+            utterance.end, utterance.is_silence = cut, True
 
     def _is_heard_out(self, utterance: Utterance) -> bool:
         """Whether the newest window was the last one already, so that its words can be kept."""
+        if utterance.is_wordless and not self._config.withhold_silence:
+            return utterance.end is not None and utterance.decoded_until >= utterance.end
         is_language_known = self._options.language is not None
         return (
             not self._config.decodes_last_anew
@@ -334,6 +342,8 @@ class Session:
         speaks single words could get ahead of it without end.
         """
         # Half of the longest window: the other half is for what is said next.
+        if utterance.is_silence:
+            return False
         room = utterance.window_start + samples_of(self._config.window.max_window_s / 2)
         if not self._finder.join_next(end + samples_of(_LONGEST_JOINED_PAUSE_S), room):
             return False
@@ -349,7 +359,7 @@ class Session:
             return None
         window_start, speech_start = found
         window_start = max(window_start, self._audio.start_sample)
-        pause = window_start - self._finder.free_from
+        pause = window_start - self._spoken_until
         if self._utterance_count and pause > samples_of(self._config.context_s):
             self._context.forget()
         self._forget_before(window_start)
@@ -373,6 +383,8 @@ class Session:
     def _end_utterance(self, utterance: Utterance) -> None:
         assert utterance.end is not None
         self._context.remember(utterance.prefix)
+        if utterance.prefix:
+            self._spoken_until = samples_of(utterance.prefix[-1].end)
         self._finder.close(utterance.end)
         self._forget_before(utterance.end)
         self._utterance = None

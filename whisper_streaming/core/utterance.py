@@ -6,7 +6,13 @@ from dataclasses import replace
 from itertools import takewhile
 
 from whisper_streaming.core.audio import samples_of, seconds
-from whisper_streaming.core.hypothesis import Hypothesis, WindowRules, Word, Words
+from whisper_streaming.core.hypothesis import (
+    DecodeRequest,
+    Hypothesis,
+    WindowRules,
+    Word,
+    Words,
+)
 from whisper_streaming.core.policy import GUESS_PROBABILITY, CommitPolicy, spoken_form
 from whisper_streaming.core.transcript import starts_word
 
@@ -18,6 +24,8 @@ _LONGEST_WORD_S = 3.0
 _LONGEST_PREFIX_TOKENS = 96
 # More audio mostly makes another word of a guess that ends so close to the end of the audio.
 _GUESS_MARGIN_S = 0.7
+# Words that take less are no progress: a decoder could go on like that without end.
+_SHORTEST_STEP_S = 0.1
 # Word times are not exact: a window starts a little before the first word it keeps.
 _CUT_MARGIN_S = 0.1
 
@@ -34,6 +42,7 @@ class Utterance:
         prefix: Committed words inside the window.
         tail: Uncommitted words of the newest hypothesis.
         says_words: Whether the newest window had words behind the committed ones.
+        is_silence: Whether it is what lies before speech, cut off from it.
     """
 
     def __init__(
@@ -47,6 +56,7 @@ class Utterance:
         self.prefix: Words = ()
         self.tail: Words = ()
         self.says_words = False
+        self.is_silence = False
         self._history: deque[Words] = deque(maxlen=history)
         self._settled_until = -math.inf  # speech before this second is over
         # The first word would start with the window otherwise: attention puts silence into it.
@@ -85,6 +95,12 @@ class Utterance:
         self._settled_until = seconds(self.end)
         self.end = None
 
+    @property
+    def is_wordless(self) -> bool:
+        """Whether nothing was said in it yet, as far as detector and decoder know."""
+        was_joined = self._settled_until > -math.inf
+        return not (self.prefix or self.says_words or was_joined)
+
     def veto(self) -> None:
         """Take the newest hypothesis for noise: nothing of it is shown or will be agreed with."""
         self.tail = ()
@@ -93,6 +109,11 @@ class Utterance:
     def hold(self, words: Words) -> None:
         """Show ``words`` without committing any (the language is not decided)."""
         self._commit(words, 0)
+
+    def moves_on(self, request: DecodeRequest) -> bool:
+        """Whether words were committed since ``request`` was cut that took some time."""
+        before = request.prefix[-1].end if request.prefix else request.start
+        return bool(self.prefix) and self.prefix[-1].end - before > _SHORTEST_STEP_S
 
     def shown(self, audio_end: float) -> Words:
         """The tail up to a guess that more audio is likely to change.

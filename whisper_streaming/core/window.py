@@ -35,9 +35,14 @@ class Window:
         return cls(utterance, min(available, longest), is_full=available >= longest)
 
     @property
-    def is_last(self) -> bool:
+    def ends_utterance(self) -> bool:
         """Whether the utterance ends with it."""
         return self.end == self.utterance.end
+
+    @property
+    def is_last(self) -> bool:
+        """Whether it is the last look at words, so that a person waits for it."""
+        return self.ends_utterance and not self.utterance.is_silence
 
     def is_worth_a_decode(
         self, speech_start: int | None, quiet_from: int | None, min_chunk_s: float
@@ -49,7 +54,7 @@ class Window:
             quiet_from: While speech pauses: where its last sounds have faded.
             min_chunk_s: New audio that is worth a decode while speech goes on.
         """
-        if self.is_last or self.is_full:
+        if self.ends_utterance or self.is_full:
             return True
         asked_until = self.utterance.requested_until
         if quiet_from is not None and quiet_from <= self.end:

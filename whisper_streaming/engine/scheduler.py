@@ -3,9 +3,9 @@
 There is no batching window: an idle worker starts in the same turn of the event loop, and what
 arrives while all workers are busy forms the next batch. A request is cut when its batch forms, so
 that under load the sessions are updated less often but never with old audio: first the time
-between two partial results grows, then partial results are left out; last ones go first. The
-scheduler lives in one event loop and has no tasks of its own: jobs and returning workers push it
-on, so it has no locks either.
+between two partial results grows, then partial results are left out; last ones go first, but for
+those that have waited long. The scheduler lives in one event loop and has no tasks of its own:
+jobs and returning workers push it on, so it has no locks either.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from types import TracebackType
+from typing import Final
 
 from whisper_streaming.backends.base import Backend
 from whisper_streaming.core.hypothesis import DecodeRequest, Hypothesis
@@ -24,6 +25,8 @@ from whisper_streaming.engine.worker import Worker
 from whisper_streaming.errors import DecodeError, DecodeTimeout
 
 logger = logging.getLogger("whisper_streaming.scheduler")
+
+_PATIENCE_S: Final = 1.0  # of requests that are not last ones
 
 Clock = Callable[[], float]
 
@@ -52,10 +55,14 @@ class _Pending:
     request: DecodeRequest | None = None
     is_retry: bool = False
 
-    @property
-    def urgency(self) -> tuple[bool, int]:
-        """Sorts the most urgent first: a person waits for last requests."""
-        return (not self.job.is_last, self.arrival)
+    def urgency(self, now: float) -> tuple[bool, int]:
+        """Sorts the most urgent first: a person waits for last requests.
+
+        Others go with them once they have waited long: somebody who sends a recording at once has
+        last requests all the time, and somebody who speaks without a pause has none.
+        """
+        is_urgent = (self.request or self.job).is_last or now - self.arrived_at > _PATIENCE_S
+        return (not is_urgent, self.arrival)
 
     def peek(self) -> DecodeRequest | None:
         """The request as it is, or would be now; see :class:`DecodeJob`."""
@@ -258,7 +265,8 @@ class Scheduler:
 
     def _placed(self) -> Iterator[tuple[_Pending, Hashable]]:
         """What waits and its batch keys, the most urgent first."""
-        for pending in sorted(self._waiting, key=lambda each: each.urgency):
+        now = self._clock()
+        for pending in sorted(self._waiting, key=lambda each: each.urgency(now)):
             # Those cancelled in this very turn are done: their callers did not get to run.
             if not pending.answer.done():
                 key = self._key(pending)

@@ -16,7 +16,7 @@ from whisper_streaming.vad.base import Vad, VadStream
 RUN_INTERVAL_S: Final = 0.01
 """Runs begin no closer to each other, so that many sessions share runs and changes of thread.
 
-Two chunks of one session are further apart, so a lone session never waits.
+Two chunks of a live session are further apart, so a lone one never waits.
 """
 MAX_PIECE_SAMPLES: Final = 2 * SAMPLE_RATE
 """Longer chunks are judged piece by piece, so that other sessions get their turn in between."""
