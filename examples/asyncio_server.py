@@ -2,52 +2,66 @@
 
     python examples/asyncio_server.py --model demo
 
-Clients of WhisperLiveKit connect to ws://localhost:8000 (any path).
+Clients of WhisperLiveKit connect to ws://localhost:8000 (any path). Stop it with Ctrl-C or
+SIGTERM: every client gets its last words first.
 """
 
 import argparse
 import asyncio
 import contextlib
 import json
-from urllib.parse import parse_qs, urlsplit
+import signal
+import sys
+from urllib.parse import urlsplit
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from whisper_streaming import AudioProcessor, DiffTracker, TranscriptionEngine
-from whisper_streaming.errors import WhisperStreamingError
+from whisper_streaming.errors import InvalidMessage, WhisperStreamingError
+from whisper_streaming.live_kit import AsrQuery, parse_query
 
 
-async def answer(socket: ServerConnection, engine: TranscriptionEngine) -> None:
+async def answer(
+    socket: ServerConnection, engine: TranscriptionEngine, stopping: asyncio.Event
+) -> None:
     """One connection, from its first message to its last."""
     assert socket.request is not None
-    query = parse_qs(urlsplit(socket.request.path).query)
-    language, mode = query.get("language", [None])[-1], query.get("mode", ["full"])[-1]
+    query = parse_query(urlsplit(socket.request.path).query)
     try:
-        processor = AudioProcessor(transcription_engine=engine, language=language, mode=mode)
-    except WhisperStreamingError as error:  # such as a language that the model does not know
+        processor = AudioProcessor(
+            transcription_engine=engine,
+            language=query.language,
+            target_language=query.target_language,
+            mode="diff" if query.wants_diffs else "full",
+        )
+    except InvalidMessage as error:  # such as a language that the model does not know
         await send(socket, {"type": "error", "error": error.public_reason})
-        await socket.close(4400)
+        await close(socket, 4400, error)
         return
     try:
-        await transcribe(socket, processor, mode)
+        await transcribe(socket, processor, query, stopping)
     finally:
         await processor.cleanup()
 
 
-async def transcribe(socket: ServerConnection, processor: AudioProcessor, mode: str) -> None:
+async def transcribe(
+    socket: ServerConnection, processor: AudioProcessor, query: AsrQuery, stopping: asyncio.Event
+) -> None:
     """Send states while audio comes in; ends with the last words, or when the client leaves."""
-    tracker = DiffTracker() if mode == "diff" else None
+    tracker = DiffTracker() if query.wants_diffs else None
     results = await processor.create_tasks()
     async with asyncio.TaskGroup() as tasks:
         receiving = tasks.create_task(receive(socket, processor))
         with contextlib.suppress(ConnectionClosed):
-            await send(socket, {"type": "config", "useAudioWorklet": True, "mode": mode})
+            await send(socket, {"type": "config", "useAudioWorklet": True, "mode": query.mode})
             async for state in results:
                 await send(socket, tracker.to_message(state) if tracker else state.to_dict())
-            if processor.error is None:
+            if processor.error is not None:
+                await close(socket, processor.error.close_code, processor.error)
+            else:
                 await send(socket, {"type": "ready_to_stop"})
-            await socket.close(1000 if processor.error is None else processor.error.close_code)
+                await close(socket, 1012 if stopping.is_set() else 1000)
         receiving.cancel()
 
 
@@ -64,12 +78,29 @@ async def send(socket: ServerConnection, message: object) -> None:
     await socket.send(json.dumps(message))
 
 
+async def close(
+    socket: ServerConnection, code: int, error: WhisperStreamingError | None = None
+) -> None:
+    reason = "" if error is None else error.public_reason
+    # No reason may have more than 123 bytes.
+    await socket.close(code, reason.encode()[:123].decode(errors="ignore"))
+
+
 async def run(model: str | None, language: str, port: int) -> None:
-    # Once for all connections.
-    engine = TranscriptionEngine(model=model, lan=language)
-    async with engine, serve(lambda socket: answer(socket, engine), "localhost", port) as server:
+    engine = TranscriptionEngine(model=model, lan=language)  # once for all connections
+    stopping = asyncio.Event()
+    with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C ends it at once there
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    async with (
+        engine,
+        serve(lambda each: answer(each, engine, stopping), "localhost", port) as server,
+    ):
         print(f"listening on ws://localhost:{server.sockets[0].getsockname()[1]}", flush=True)
-        await server.serve_forever()
+        await stopping.wait()
+        server.close(close_connections=False)  # nobody new
+        await engine.close()  # the last words of those who are here
+        await server.wait_closed()  # they have got them
 
 
 def main() -> None:
@@ -78,8 +109,12 @@ def main() -> None:
     parser.add_argument("--language", default="auto", help="of clients that name none")
     parser.add_argument("--port", type=int, default=8000, help="0 picks a free one")
     arguments = parser.parse_args()
-    with contextlib.suppress(KeyboardInterrupt):
+    try:
         asyncio.run(run(arguments.model, arguments.language, arguments.port))
+    except KeyboardInterrupt:
+        pass
+    except OSError as error:
+        sys.exit(f"cannot listen on port {arguments.port}: {error.strerror}")
 
 
 if __name__ == "__main__":

@@ -100,8 +100,19 @@ class OwnServer:
 )
 def own_server(request: pytest.FixtureRequest, workshop: Workshop) -> Iterator[OwnServer]:
     """The example runs until it is told to stop, and must do so without a complaint."""
+    with own_server_of(workshop, request.param) as server:
+        yield server
+        server.process.send_signal(signal.SIGINT)
+        output, _ = server.process.communicate(timeout=60)
+    assert server.process.returncode == 0, output
+    assert "Traceback" not in output, output
+
+
+@contextlib.contextmanager
+def own_server_of(workshop: Workshop, name: str) -> Iterator[OwnServer]:
+    """An example that is a server; who asks for it stops it."""
     port = free_port()
-    command = [sys.executable, str(EXAMPLES / request.param), "--model", "demo"]
+    command = [sys.executable, str(EXAMPLES / name), "--model", "demo"]
     process = subprocess.Popen(
         [*command, "--language", "en", "--port", str(port)],
         cwd=workshop.folder, env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -110,12 +121,8 @@ def own_server(request: pytest.FixtureRequest, workshop: Workshop) -> Iterator[O
     try:
         wait_until_it_listens(process, port)
         yield OwnServer(port, process)
-        process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert process.returncode == 0, output
-    assert "Traceback" not in output, output
 
 
 def wait_until_it_listens(process: "subprocess.Popen[str]", port: int) -> None:
@@ -130,6 +137,14 @@ def wait_until_it_listens(process: "subprocess.Popen[str]", port: int) -> None:
 
 async def converse(server: OwnServer, query: str, stream: bytes) -> tuple[list[Fields], int]:
     """What a client of WhisperLiveKit gets, and the close code."""
+    messages, code, _ = await converse_to_the_reason(server, query, stream)
+    return messages, code
+
+
+async def converse_to_the_reason(
+    server: OwnServer, query: str, stream: bytes
+) -> tuple[list[Fields], int, str]:
+    """What a client of WhisperLiveKit gets, the close code, and the reason."""
     messages: list[Fields] = []
     async with connect(f"ws://localhost:{server.port}/asr?{query}") as connection:
         with contextlib.suppress(ConnectionClosed):  # it may be refused before all is sent
@@ -141,7 +156,8 @@ async def converse(server: OwnServer, query: str, stream: bytes) -> tuple[list[F
                 while True:
                     messages.append(json.loads(await connection.recv()))
         except ConnectionClosed as closed:
-            return messages, closed.rcvd.code if closed.rcvd else 1006
+            closing = closed.rcvd
+            return (messages, closing.code, closing.reason) if closing else (messages, 1006, "")
 
 
 def shown(messages: list[Fields]) -> str:
@@ -174,13 +190,23 @@ async def test_a_server_of_your_own_takes_what_a_browser_records(own_server: Own
 
 
 async def test_a_server_of_your_own_says_what_is_wrong(own_server: OwnServer) -> None:
-    refused, code = await converse(own_server, "language=klingon", bytes(2))
-    broken, broken_code = await converse(own_server, "", forged_wav(bytes(1000), rate=1))
+    refused, code, reason = await converse_to_the_reason(own_server, "language=klingon", bytes(2))
+    broken, *closing = await converse_to_the_reason(own_server, "", forged_wav(bytes(999), rate=1))
 
     assert (refused[0]["type"], code) == ("error", 4400)
     assert "does not know the language 'klingon'" in refused[0]["error"]
+    assert reason == refused[0]["error"][:123]
     assert broken[-1]["error"] == "audio with 1 samples a second is not taken"
-    assert broken_code == 1003
+    assert closing == [1003, broken[-1]["error"]]
+
+
+async def test_a_server_of_your_own_reads_a_url_as_ours_does(own_server: OwnServer) -> None:
+    empty, code = await converse(own_server, "language=&mode=&token=", int16(SENTENCE).tobytes())
+    wished, _ = await converse(own_server, "mode=foo&target_language=fr", bytes(2))
+
+    assert (shown(empty), code) == (SENTENCE.text, 1000)
+    assert (empty[0]["mode"], wished[0]["mode"]) == ("full", "foo")
+    assert "target_language is without effect" in wished[1]["warning"]
 
 
 async def test_a_server_of_your_own_outlives_clients_that_leave(own_server: OwnServer) -> None:
@@ -193,6 +219,56 @@ async def test_a_server_of_your_own_outlives_clients_that_leave(own_server: OwnS
 
     messages, _ = await converse(own_server, "", int16(SENTENCE).tobytes())
     assert shown(messages) == SENTENCE.text
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "status"),
+    [
+        # Uvicorn ends by the signal that stopped it.
+        pytest.param("fastapi_server.py", signal.SIGTERM, -signal.SIGTERM, id="fastapi-SIGTERM"),
+        pytest.param("asyncio_server.py", signal.SIGTERM, 0, id="asyncio-SIGTERM"),
+        pytest.param("asyncio_server.py", signal.SIGINT, 0, id="asyncio-SIGINT"),
+        pytest.param("fastapi_server.py", signal.SIGINT, 0, id="fastapi-SIGINT"),
+    ],
+)
+async def test_a_server_of_your_own_that_stops_sends_the_last_words(
+    workshop: Workshop, name: str, number: signal.Signals, status: int
+) -> None:
+    with own_server_of(workshop, name) as server:
+        url = f"ws://localhost:{server.port}/asr"
+        async with connect(url) as connection:
+            await connection.send(int16(SENTENCE).tobytes())
+            messages = [json.loads(await connection.recv()) for _ in range(3)]
+            server.process.send_signal(number)
+            with contextlib.suppress(ConnectionClosed):
+                async with asyncio.timeout(60):
+                    while True:
+                        messages.append(json.loads(await connection.recv()))
+        output, _ = await asyncio.to_thread(server.process.communicate, timeout=60)
+
+    assert (messages[-1], connection.close_code) == ({"type": "ready_to_stop"}, 1012)
+    assert shown(messages) == SENTENCE.text
+    assert server.process.returncode == status, output
+    assert "Traceback" not in output, output
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        pytest.param("fastapi_server.py", 3, id="fastapi, as uvicorn"),
+        pytest.param("asyncio_server.py", 1, id="asyncio"),
+    ],
+)
+def test_a_port_that_is_taken_is_said_without_a_traceback(
+    workshop: Workshop, name: str, status: int
+) -> None:
+    command = [sys.executable, str(EXAMPLES / name), "--model", "demo", "--port"]
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        outcome = workshop.run([*command, str(other.getsockname()[1])])
+
+    assert outcome.returncode == status
+    assert "address already in use" in outcome.stderr
+    assert "Traceback" not in outcome.stderr
 
 
 @pytest.mark.parametrize("name", ["fastapi_server.py", "asyncio_server.py"])
