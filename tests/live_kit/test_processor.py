@@ -259,6 +259,29 @@ def test_without_an_engine_a_processor_says_what_to_make() -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"language": 5}, "language must be text such as 'en', or None, not 5"),
+        ({"target_language": 5}, "target_language must be text such as 'en', or None, not 5"),
+        ({"pcm_input": "no"}, "pcm_input must be True, False or None, not 'no'"),
+    ],
+)
+async def test_arguments_of_another_type_are_refused_in_words(
+    engine: TranscriptionEngine, arguments: dict[str, object], reason: str
+) -> None:
+    with pytest.raises(TypeError, match=reason):
+        AudioProcessor(transcription_engine=engine, **arguments)  # type: ignore[arg-type]
+
+
+async def test_an_empty_wish_asks_for_nothing(engine: TranscriptionEngine) -> None:
+    processor = AudioProcessor(transcription_engine=engine, language="", target_language="")
+
+    states = await run(processor, said(WORDS))
+
+    assert (states[0].warning, text_of(states[-1])) == ("", TEXT)
+
+
+@pytest.mark.parametrize(
     "message",
     [
         pytest.param("text", id="text"),

@@ -38,7 +38,7 @@ class AudioProcessor:
 
     Args:
         transcription_engine: The loaded model.
-        language: Whisper code, ``"auto"`` to detect it, or None for the engine's.
+        language: Whisper code, ``"auto"`` to detect it, or None (or empty) for the engine's.
         target_language: In this version without effect, which the first state says.
         mode: ``"full"``: the last line of a state may grow; ``"diff"``: lines are listed when they
             are complete, so that a :class:`DiffTracker` has little to send.
@@ -49,7 +49,7 @@ class AudioProcessor:
     Raises:
         InvalidMessage: If the model does not know the language, or an argument is wrong; its text
             is fit for a client.
-        TypeError: If the engine is none.
+        TypeError: If the engine is none, or an argument is of another type.
     """
 
     def __init__(
@@ -68,11 +68,18 @@ class AudioProcessor:
                 "engine = TranscriptionEngine(...), "
                 "processor = AudioProcessor(transcription_engine=engine)"
             )
+        for name, wish in (("language", language), ("target_language", target_language)):
+            if wish is not None and not isinstance(wish, str):
+                raise TypeError(f"{name} must be text such as 'en', or None, not {wish!r}")
+        if pcm_input is not None and not isinstance(pcm_input, bool):
+            raise TypeError(f"pcm_input must be True, False or None, not {pcm_input!r}")
         if mode not in _MODES:
             raise InvalidMessage(f"mode {str(mode)[:40]!r} is neither 'full' nor 'diff'")
         self._engine = transcription_engine
         self._pcm_input = transcription_engine.options.pcm_input if pcm_input is None else pcm_input
-        query = AsrQuery(language=language, target_language=target_language, mode=mode)
+        query = AsrQuery(
+            language=language or None, target_language=target_language or None, mode=mode
+        )
         wishes = replace(query.wishes(), prompt=transcription_engine.options.prompt)
         config, backend = transcription_engine.config, transcription_engine.backend
         self._query = query
