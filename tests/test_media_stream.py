@@ -25,7 +25,8 @@ from tests.encoded_audio import (
 )
 from whisper_streaming.core.audio import SAMPLE_RATE, FloatArray
 from whisper_streaming.media import decode_media
-from whisper_streaming.media_frames import Answer, Request
+from whisper_streaming.media_clock import TOLERANCE_S
+from whisper_streaming.media_frames import MISSING, Answer, Request
 from whisper_streaming.media_stream import (
     GRACE_AUDIO_S,
     PIECE_SAMPLES,
@@ -37,6 +38,8 @@ from whisper_streaming.wire.container import detect_format
 NOISE = random.Random(6).randbytes(300_000)
 TONES = {name: encode(name, tone(3.0)) for name in FORMATS}
 SLICES_PER_S = 10
+# Tones alone are coded in fewer bytes than speech, so that less is lost with them.
+NOISY = (tone(6.0) // 2 + np.random.default_rng(1).normal(0, 2000, 6 * RATE)).astype(np.int16)
 
 
 @dataclass
@@ -46,11 +49,13 @@ class Decoded:
     Attributes:
         pieces: Samples, answer by answer.
         received: Seconds that had come after each message.
+        missing: Samples of each hole; silence stands for it among the pieces.
         refusal: Why it was refused, or None.
     """
 
     pieces: list[FloatArray] = field(default_factory=list)
     received: list[float] = field(default_factory=list)
+    missing: list[int] = field(default_factory=list)
     refusal: str | None = None
 
     @property
@@ -82,7 +87,12 @@ class Stream:
             if kind is Answer.REFUSED:
                 self.decoded.refusal = data.decode()
                 return
-            self.decoded.pieces.append(np.frombuffer(data, dtype="<f4"))
+            if kind is Answer.MISSING:
+                (samples,) = MISSING.unpack(data)
+                self.decoded.missing.append(samples)
+                self.decoded.pieces.append(np.zeros(samples, np.float32))
+            else:
+                self.decoded.pieces.append(np.frombuffer(data, dtype="<f4"))
             if kind is Answer.DONE:
                 return
             request, content = Request.MORE, b""
@@ -108,7 +118,7 @@ def test_a_stream_gives_the_samples_of_the_whole_file(name: str) -> None:
 
     decoded = decode(slices(TONES[name], 31))
 
-    assert decoded.refusal is None
+    assert (decoded.refusal, decoded.missing) == (None, [])
     # From a file the library knows how much padding stands at the end of an MP3.
     padding = 16 if name == "mp3" else 0
     assert len(decoded.samples) == len(whole) + padding
@@ -195,7 +205,7 @@ def test_a_stream_that_is_cut_off_gives_what_came(name: str) -> None:
 
     decoded = decode(slices(data[: len(data) * 2 // 3], 20))
 
-    assert decoded.refusal is None
+    assert (decoded.refusal, decoded.missing) == (None, [])
     assert 1.7 < decoded.duration_s < 2.1
 
 
@@ -210,17 +220,77 @@ def test_a_recorder_that_starts_again_within_a_message_is_decoded() -> None:
     # What stands between the recordings is lost with the one that was cut.
     decoded = decode(slices(TONES["webm"][:-50] + TONES["webm"], 30))
 
-    assert decoded.refusal is None
+    assert (decoded.refusal, decoded.missing) == (None, [])
     assert abs(decoded.duration_s - 6.0) < 0.05
 
 
-def test_damage_in_the_middle_costs_what_was_damaged() -> None:
-    webm = TONES["webm"]
+DAMAGED_FROM, DAMAGED_TO = 10_000, 14_000
 
-    decoded = decode(slices(webm[:10_000] + NOISE[:2000] + webm[12_000:], 30))
+
+@pytest.mark.parametrize("noise", [b"", NOISE[: DAMAGED_TO - DAMAGED_FROM]], ids=["cut", "noise"])
+@pytest.mark.parametrize("name", ["webm", "ogg", "flac"])
+def test_what_is_missing_in_the_middle_is_told_and_shifts_nothing(name: str, noise: bytes) -> None:
+    whole = encode(name, NOISY, bit_rate=64_000)
+    scale = 1 if name != "flac" else 8
+
+    damaged = whole[: DAMAGED_FROM * scale] + noise * scale + whole[DAMAGED_TO * scale :]
+    decoded = decode(slices(damaged, 30))
 
     assert decoded.refusal is None
-    assert 2.0 < decoded.duration_s < 3.0
+    assert len(decoded.missing) == 1
+    assert 0.3 < decoded.missing[0] / SAMPLE_RATE < 1.5
+    assert abs(decoded.duration_s - 6.0) < 0.02
+
+
+def test_messages_that_were_lost_or_swapped_shift_nothing() -> None:
+    messages = slices(encode("webm", NOISY, bit_rate=64_000), 60)  # 0.1 s each
+    without = messages[:20] + messages[26:]
+    swapped = [*messages[:20], *messages[26:32], *messages[20:26], *messages[32:]]
+
+    for received in (without, swapped):
+        decoded = decode(received)
+
+        assert decoded.refusal is None
+        assert sum(decoded.missing) > 0.5 * SAMPLE_RATE
+        assert abs(decoded.duration_s - 6.0) < TOLERANCE_S
+
+
+def test_a_hole_that_is_longer_than_any_lost_message_is_refused() -> None:
+    whole = encode("ogg", np.zeros(RATE * 40, dtype=np.int16))
+
+    decoded = decode(slices(whole[: len(whole) // 20] + whole[-len(whole) // 20 :], 10))
+
+    assert decoded.refusal is not None
+    assert "s of the Ogg audio are missing after 1.9 s" in decoded.refusal
+
+
+def test_damage_in_an_mp3_is_told_though_it_has_no_times() -> None:
+    mp3 = encode("mp3", NOISY)
+    middle = len(mp3) // 2
+
+    decoded = decode(slices(mp3[:middle] + mp3[middle + 4000 :], 30))
+
+    assert (decoded.refusal, len(decoded.missing)) == (None, 1)
+
+
+@pytest.mark.parametrize("noise", [b"", NOISE[:4000]], ids=["cut", "noise"])
+def test_a_damaged_fragment_of_an_mp4_ends_it_with_a_reason(noise: bytes) -> None:
+    mp4 = encode("mp4", NOISY)
+    middle = len(mp4) // 2
+
+    decoded = decode(slices(mp4[:middle] + noise + mp4[middle + 4000 :], 30))
+
+    assert decoded.refusal is not None
+    assert "the MP4 audio cannot be decoded after" in decoded.refusal
+    assert decoded.refusal.endswith("it is damaged, or bytes are missing")
+
+
+@pytest.mark.parametrize("tag", [b"TAG" + bytes(125), b"TAG" + b"x" * 125], ids=["empty", "text"])
+def test_a_tag_behind_an_mp3_is_no_damage(tag: bytes) -> None:
+    for messages in (slices(TONES["mp3"] + tag, 30), [TONES["mp3"], tag]):
+        decoded = decode(messages)
+
+        assert (decoded.refusal, decoded.missing) == (None, [])
 
 
 @pytest.mark.parametrize(
@@ -260,7 +330,8 @@ def test_an_mp4_with_its_index_at_the_end_is_refused() -> None:
     decoded = decode(slices(encode("mp4 with its index at the end", tone(1.0)), 10))
 
     assert decoded.refusal == (
-        "the MP4 audio cannot be decoded after 0.0 s: Invalid data found when processing input"
+        "nothing in the MP4 stream could be decoded; "
+        "it has to be fragmented, or have its index (moov) before the audio"
     )
 
 

@@ -28,9 +28,16 @@ class Answer(IntEnum):
     DONE = 17  # the last samples of this request
     REFUSED = 18  # the stream cannot be decoded: UTF-8 text for the client; nothing follows
     BROKEN = 19  # the same by a fault of ours: UTF-8 text for the log
+    MISSING = 20  # a number of samples that are missing, see MISSING; ask for what follows
 
 
 HEADER: Final = struct.Struct("<BII")  # kind, stream, bytes of content
+UNREADABLE_MP4: Final = (
+    "nothing in the MP4 stream could be decoded; "
+    "it has to be fragmented, or have its index (moov) before the audio"
+)
+"""Told by the decoder that meets the audio first, or by the server when the stream ends."""
+MISSING: Final = struct.Struct("<I")  # samples
 MAX_CONTENT_BYTES: Final = 2**26
 """Longer contents are a fault of the other side."""
 

@@ -24,7 +24,8 @@ from av.container import InputContainer
 from whisper_streaming.core.audio import SAMPLE_RATE, FloatArray, seconds
 from whisper_streaming.errors import UnsupportedAudio
 from whisper_streaming.media import MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, resample_frames
-from whisper_streaming.media_frames import Answer, Request
+from whisper_streaming.media_clock import MAX_HOLE_S, FrameClock
+from whisper_streaming.media_frames import MISSING, UNREADABLE_MP4, Answer, Request
 from whisper_streaming.media_memory import MemoryAccount, Turns
 from whisper_streaming.media_wav import read_wav_header
 
@@ -36,6 +37,9 @@ GRACE_AUDIO_S: Final = 60.0
 # Names of the library. No format that can name other files or addresses is among them.
 _DEMUXERS: Final = {"WebM": "matroska", "Ogg": "ogg", "MP4": "mov", "MP3": "mp3", "FLAC": "flac"}
 _WAV: Final = "WAV"
+_MP4: Final = "MP4"
+_MP4_FRAGMENT: Final = b"moof"
+_MAX_FRAGMENTS_WITHOUT_AUDIO: Final = 3
 FORMATS: Final = frozenset({*_DEMUXERS, _WAV})
 
 _DECODERS: Final = frozenset(
@@ -130,7 +134,7 @@ class StreamDecoder:
         self._await_request()
         try:
             for samples in resample_frames(self._decode_frames()):
-                self._output.add(samples, self._input.received)
+                self._output.add(samples, self._input)
                 self._check_limits()
                 if self._output.held >= PIECE_SAMPLES:
                     self._check_memory()
@@ -141,6 +145,7 @@ class StreamDecoder:
         while self._input.read(_SKIPPED_AT_ONCE):
             pass
         self._raise_interruption()
+        self._check_limits()
         self._send(Answer.DONE, self._output.take())
 
     def _judge(self, error: av.error.FFmpegError | OSError) -> None:
@@ -148,11 +153,16 @@ class StreamDecoder:
         if isinstance(error, MemoryError):
             raise error
         if not self._input.has_ended:
-            position_s = seconds(self._output.total)
-            raise UnsupportedAudio(
-                f"the {self._format} audio cannot be decoded after {position_s:.1f} s: "
-                f"{error.strerror}"
-            ) from error
+            raise self._damaged() from error
+
+    def _damaged(self) -> UnsupportedAudio:
+        if self._format == _MP4 and self._output.total == 0:
+            return UnsupportedAudio(UNREADABLE_MP4)
+        position_s = seconds(self._output.total)
+        return UnsupportedAudio(
+            f"the {self._format} audio cannot be decoded after {position_s:.1f} s: "
+            "it is damaged, or bytes are missing"
+        )
 
     def _decode_frames(self) -> Iterator[AudioFrame]:
         container = self._open()
@@ -194,15 +204,48 @@ class StreamDecoder:
             coding = "in an unknown way" if context is None else f"as {context.name}"
             raise UnsupportedAudio(f"audio coded {coding} is not taken; send Opus or PCM")
         context.thread_count = 1
+        clock = FrameClock()
         for packet in container.demux(stream):
             try:
                 frames = packet.decode()
             except av.error.InvalidDataError:
-                continue  # as every player does: one damaged packet does not end the stream
+                # As every player does: one damaged packet does not end the stream. The last one
+                # of a stream that was cut off is no damage.
+                if not self._input.has_ended:
+                    time_base = packet.time_base or 0
+                    clock.lose(float(time_base * (packet.duration or 0)))
+                continue
             for frame in frames:
                 if isinstance(frame, AudioFrame):
                     _check_shape(frame.sample_rate, frame.layout.nb_channels)
-                    yield frame
+                    if self._fits(frame, clock):
+                        yield frame
+        if clock.is_damaged:
+            self._tell_missing(clock.damaged_s)
+
+    def _fits(self, frame: AudioFrame, clock: FrameClock) -> bool:
+        """Whether it belongs here; what is missing before it is told first."""
+        has_time = frame.pts is not None and frame.time_base is not None
+        start_s = frame.time if has_time else None
+        is_damaged = clock.is_damaged
+        hole_s = clock.hole_before(start_s, frame.samples / frame.sample_rate)
+        if hole_s is not None and (hole_s > 0 or is_damaged):
+            self._tell_missing(hole_s)
+        return hole_s is not None
+
+    def _tell_missing(self, duration_s: float) -> None:
+        if duration_s > MAX_HOLE_S:
+            raise UnsupportedAudio(
+                f"{duration_s:.0f} s of the {self._format} audio are missing after "
+                f"{seconds(self._output.total):.1f} s"
+            )
+        if self._output.held:
+            self._answer(Answer.PART)
+        samples = round(duration_s * SAMPLE_RATE)
+        self._output.total += samples  # silence in its place costs as much as audio
+        self._check_limits()
+        self._send(Answer.MISSING, MISSING.pack(samples))
+        self._await_request()
 
     def _refuse(self, error: UnsupportedAudio) -> None:
         """Give what was decoded before, then the reason."""
@@ -261,6 +304,10 @@ class StreamDecoder:
                 f"the last {limits.max_bytes_without_audio} bytes of the {self._format} stream "
                 "held no audio"
             )
+        # What follows a damaged fragment the library skips without a word, as one large box.
+        fragments = self._input.fragments - self._output.fragments_at_last
+        if self._format == _MP4 and fragments > _MAX_FRAGMENTS_WITHOUT_AUDIO:
+            raise self._damaged()
 
 
 class _Closed(Exception):
@@ -272,6 +319,7 @@ class _Input:
 
     Attributes:
         received: All bytes up to now.
+        fragments: Beginnings of an MP4's fragments in what was read, but for a few that are cut.
         has_ended: None will come, or none are wanted.
     """
 
@@ -281,6 +329,7 @@ class _Input:
         self._offset = 0
         self._file_left: int | None = None
         self.received = 0
+        self.fragments = 0
         self.has_ended = False
 
     def push(self, chunk: bytes) -> None:
@@ -299,6 +348,7 @@ class _Input:
             self._await_bytes()
         part = self._chunk[self._offset : self._offset + size]
         self._offset += len(part)
+        self.fragments += part.count(_MP4_FRAGMENT)
         return part
 
     def end_file_after(self, size: int) -> None:
@@ -328,9 +378,10 @@ class _Output:
     """Decoded samples that were not given yet.
 
     Attributes:
-        total: All samples up to now.
+        total: All samples up to now, and those that are missing between them.
         held: Those that :meth:`take` gives.
         received_at_last: Bytes that had come when the last sample was decoded.
+        fragments_at_last: Fragments of an MP4 that had been read then.
     """
 
     def __init__(self) -> None:
@@ -338,12 +389,14 @@ class _Output:
         self.total = 0
         self.held = 0
         self.received_at_last = 0
+        self.fragments_at_last = 0
 
-    def add(self, samples: FloatArray, received: int) -> None:
+    def add(self, samples: FloatArray, source: _Input) -> None:
         self._pieces.append(samples)
         self.total += len(samples)
         self.held += len(samples)
-        self.received_at_last = received
+        self.received_at_last = source.received
+        self.fragments_at_last = source.fragments
 
     def take(self) -> bytes:
         pieces, self._pieces, self.held = self._pieces, [], 0

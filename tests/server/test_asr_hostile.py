@@ -1,6 +1,7 @@
 """Broken and hostile containers on `/asr` beside honest ones, at the real server."""
 
 import asyncio
+import logging
 import os
 import random
 import signal
@@ -26,6 +27,7 @@ from whisper_streaming.backends.scripted import spoken
 from whisper_streaming.config import MediaSettings
 from whisper_streaming.core.audio import SAMPLE_RATE
 from whisper_streaming.server import WhisperStreamingServer
+from whisper_streaming.wire.container import WEBM_CLUSTER
 
 SPEECH = forged_wav(np.round(spoken(WORDS) * 32767).astype("<i2").tobytes(), rate=SAMPLE_RATE)
 HALF = len(SPEECH) // 2
@@ -39,6 +41,11 @@ HOSTILE = {
     "memory in a few bytes": (webm_that_claims(250 * 2**20), "needs too much memory"),
     "packets in a few bytes": (mp4_that_claims(2_000_000), "needs too much memory"),
     "forged rate": (forged_wav(bytes(1000), rate=1), "audio with 1 samples a second is not taken"),
+    "index at the end": (
+        encode("mp4 with its index at the end", tone(1.0)),
+        "have its index (moov) before the audio",
+    ),
+    "without its beginning": (WEBM[WEBM.index(WEBM_CLUSTER) :], "send each message from the first"),
     "rare coding": (encode("ac3", tone(0.5)), "audio coded as ac3 is not taken"),
 }
 
@@ -115,6 +122,31 @@ async def test_streams_that_never_go_on_hold_up_nobody(server: WhisperStreamingS
             await until_streams_are(server, 11)  # one sent too little to tell what it is
         await stack.aclose()
         await until_streams_are(server, 1)
+
+
+async def test_messages_that_were_lost_are_told_and_shift_nothing(
+    server: WhisperStreamingServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "whisper_streaming")
+    flac = encode(
+        "flac", np.round(spoken([*WORDS, *WORDS]) * 32767).astype("<i2"), rate=SAMPLE_RATE
+    )
+    messages = slices(flac, 20)
+    ends = []
+    for sent in (messages, messages[:10] + messages[11:]):
+        async with connected(server, "/asr") as peer:
+            for message in sent:
+                await peer.socket.send(message)
+            client = await finish(peer)
+        warnings = [str(message["warning"]) for message in peer.messages if "warning" in message]
+        assert peer.messages[-1] == {"type": "ready_to_stop"}
+        ends.append((client.state["lines"][-1]["end"], warnings))
+
+    (whole_end, no_warnings), (end, (warning,)) = ends
+    assert (end, no_warnings) == (whole_end, [])
+    assert warning.endswith("s was lost: missing or damaged in what was sent")
+    summaries = [line for line in caplog.messages if "ended complete" in line]
+    assert ["missing=" in line for line in summaries] == [False, True]
 
 
 async def test_random_bytes_are_samples_without_words(server: WhisperStreamingServer) -> None:

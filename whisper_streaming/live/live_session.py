@@ -8,11 +8,19 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Generic, Protocol, TypeVar
 
+import numpy as np
 from websockets.exceptions import ConnectionClosed
 
 from whisper_streaming.config import LimitSettings
-from whisper_streaming.core.audio import FloatArray
-from whisper_streaming.core.events import AudioAccount, Event, SessionEnded, SessionFailed
+from whisper_streaming.core.audio import SAMPLE_RATE, FloatArray, seconds
+from whisper_streaming.core.events import (
+    AudioAccount,
+    AudioGap,
+    Event,
+    GapReason,
+    SessionEnded,
+    SessionFailed,
+)
 from whisper_streaming.core.hypothesis import DecodeRequest
 from whisper_streaming.core.session import Session
 from whisper_streaming.engine.base import Decoder
@@ -30,7 +38,7 @@ from whisper_streaming.errors import (
     SlowConsumer,
     WhisperStreamingError,
 )
-from whisper_streaming.live.media_pool import MediaStream
+from whisper_streaming.live.media_pool import MediaStream, Missing
 from whisper_streaming.live.observers import SessionObserver
 from whisper_streaming.live.outbox import Outbox
 from whisper_streaming.live.session_stats import SessionStats
@@ -39,6 +47,9 @@ from whisper_streaming.wire.base import Audio, Command, EncodedAudio, EndOfAudio
 
 MESSAGES_PER_TURN: Final = 8
 """Messages of a flood that are taken before the other sessions get a turn; about 1 ms of work."""
+
+SILENCE_SAMPLES: Final = 10 * SAMPLE_RATE
+"""A long hole is filled piece by piece."""
 
 Log = logging.LoggerAdapter[logging.Logger]
 
@@ -241,13 +252,29 @@ class LiveSession(Generic[Message]):
                 await self._take_pieces(self._media.finish())
                 self.end_input(Ending.COMPLETE)
 
-    async def _take_pieces(self, pieces: AsyncIterator[FloatArray]) -> None:
+    async def _take_pieces(self, pieces: AsyncIterator[FloatArray | Missing]) -> None:
         """Take decoded audio; a small message may hold hours, so look for room at each piece."""
-        async for samples in pieces:
-            await self._take_audio(samples)
+        async for piece in pieces:
+            if isinstance(piece, Missing):
+                await self._take_silence(piece.samples)
+            else:
+                await self._take_audio(piece)
             await self._wait_for_room()
             if self._end.outcome is not None:
                 return
+
+    async def _take_silence(self, samples: int) -> None:
+        """Tell that audio is missing, and keep the times of what follows."""
+        begin = self.stats.received_samples
+        gap = AudioGap(seconds(begin), seconds(begin + samples), GapReason.MISSING)
+        if not self.stats.holes:  # a stream that is damaged everywhere must not fill the log
+            self._log.warning(
+                "%.2f s of audio are missing after %.2f s", seconds(samples), gap.start
+            )
+        self.stats.miss(samples)
+        self._publish([gap])
+        for done in range(0, samples, SILENCE_SAMPLES):
+            await self._take_audio(np.zeros(min(SILENCE_SAMPLES, samples - done), np.float32))
 
     async def _take_audio(self, samples: FloatArray) -> None:
         speech_probs = await self._vad.judge(samples)

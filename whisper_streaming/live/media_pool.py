@@ -21,7 +21,7 @@ from whisper_streaming.config import MediaSettings
 from whisper_streaming.core.audio import FloatArray
 from whisper_streaming.errors import AudioDecoderError, UnsupportedAudio
 from whisper_streaming.live.media_process import Channel, DecoderProcess
-from whisper_streaming.media_frames import Answer, Request
+from whisper_streaming.media_frames import MISSING, UNREADABLE_MP4, Answer, Request
 from whisper_streaming.media_memory import used_memory
 from whisper_streaming.wire.container import BEGINNINGS, AudioFormat, detect_format
 
@@ -54,6 +54,13 @@ class MediaStats:
     streams: int = 0
     started: int = 0
     lost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A hole in the stream: so many samples that bytes were lost or damaged of; 0 if unknown."""
+
+    samples: int
 
 
 class MediaPool:
@@ -171,13 +178,14 @@ class MediaStream:
         self._channel: Channel | None = None
         self._samples = 0
 
-    async def decode(self, data: bytes) -> AsyncIterator[FloatArray]:
+    async def decode(self, data: bytes) -> AsyncIterator[FloatArray | Missing]:
         """Decode the next bytes; all that can be decoded by now has come when it ends.
 
         After a cancelled call, or an error, the stream can only be closed.
 
         Yields:
-            float32, shape (n,), mono, 16 kHz, in [-1, 1]; at most about 10 s, never empty.
+            float32, shape (n,), mono, 16 kHz, in [-1, 1]; at most about 10 s, never empty. Or
+            what is missing at this place, at most 30 s.
 
         Raises:
             UnsupportedAudio: If this is no audio that can be decoded.
@@ -198,7 +206,7 @@ class MediaStream:
             async for samples in self._ask(Request.FEED, data[begin : begin + FEED_BYTES]):
                 yield samples
 
-    async def finish(self) -> AsyncIterator[FloatArray]:
+    async def finish(self) -> AsyncIterator[FloatArray | Missing]:
         """Decode the rest; no bytes follow. Idempotent.
 
         Yields:
@@ -230,12 +238,14 @@ class MediaStream:
         self._channel = await self._pool.attach()
         self._channel.send(Request.OPEN, audio_format.encode())
 
-    async def _end_part(self) -> AsyncIterator[FloatArray]:
+    async def _end_part(self) -> AsyncIterator[FloatArray | Missing]:
         async for samples in self._ask(Request.END):
             yield samples
         self.close()
 
-    async def _ask(self, request: Request, content: bytes = b"") -> AsyncIterator[FloatArray]:
+    async def _ask(
+        self, request: Request, content: bytes = b""
+    ) -> AsyncIterator[FloatArray | Missing]:
         if self._channel is None:
             return
         while True:
@@ -244,8 +254,10 @@ class MediaStream:
                 raise UnsupportedAudio(answer.content.decode(errors="replace"))
             if answer.kind == Answer.BROKEN:
                 raise AudioDecoderError(answer.content.decode(errors="replace"))
-            samples = np.frombuffer(answer.content, dtype="<f4").astype(np.float32, copy=False)
-            if len(samples):
+            if answer.kind == Answer.MISSING:
+                yield Missing(*MISSING.unpack(answer.content))
+            elif answer.content:
+                samples = np.frombuffer(answer.content, dtype="<f4").astype(np.float32, copy=False)
                 self._samples += len(samples)
                 yield samples
             if answer.kind == Answer.DONE:
@@ -268,7 +280,6 @@ def _environment() -> dict[str, str]:
 def _describe_nothing(audio_format: AudioFormat) -> str:
     if audio_format is AudioFormat.UNKNOWN:
         return "there was too little audio to tell its format"
-    hint = ""
     if audio_format is AudioFormat.MP4:
-        hint = "; it has to be fragmented, or have its index (moov) before the audio"
-    return f"nothing in the {audio_format} stream could be decoded{hint}"
+        return UNREADABLE_MP4
+    return f"nothing in the {audio_format} stream could be decoded"

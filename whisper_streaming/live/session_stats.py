@@ -83,6 +83,8 @@ class SessionStats:
         self.received_samples = 0
         self.decodes = 0
         self.failures = 0
+        self.holes = 0
+        self.missing_samples = 0
         self.decode_s = 0.0
         self.commits = 0
         self._lags = deque[float](maxlen=_KEPT_VALUES)
@@ -109,6 +111,11 @@ class SessionStats:
         """A decode failed for good."""
         self.failures += 1
 
+    def miss(self, samples: int) -> None:
+        """So many samples were missing in what the client sent; silence takes their place."""
+        self.holes += 1
+        self.missing_samples += samples
+
     def observe(self, events: Iterable[Event], now: float) -> None:
         """Count the words among ``events`` and how long after their last sample they come."""
         for event in events:
@@ -119,8 +126,9 @@ class SessionStats:
     def summary(self, speech_s: float) -> str:
         """The end of a session in one line."""
         rtf = self.decode_s / self.audio_s if self.audio_s else 0.0
+        missing = f" missing={seconds(self.missing_samples):.1f}s" if self.holes else ""
         return (
-            f"audio={self.audio_s:.1f}s speech={speech_s:.1f}s rtf={rtf:.2f} "
+            f"audio={self.audio_s:.1f}s{missing} speech={speech_s:.1f}s rtf={rtf:.2f} "
             f"decodes={self.decodes} failures={self.failures} commits={self.commits} "
             f"lag_p95={_seconds_text(self._lags, 95)} "
             f"commit_latency_p50={_seconds_text(self._commit_latencies, 50)}"

@@ -1,7 +1,8 @@
 """Audio of clients that do not say what they send: raw samples or a container."""
 
+from whisper_streaming.errors import UnsupportedAudio
 from whisper_streaming.wire.base import Audio, Command, EncodedAudio
-from whisper_streaming.wire.container import AudioFormat, detect_format
+from whisper_streaming.wire.container import WEBM_CLUSTER, AudioFormat, detect_format
 from whisper_streaming.wire.pcm import PcmReader
 
 
@@ -21,7 +22,7 @@ class AnyAudioReader:
         """The commands of a message; none while too few bytes came to tell the format.
 
         Raises:
-            UnsupportedAudio: If raw samples cannot be audio.
+            UnsupportedAudio: If raw samples cannot be audio, or the stream is the rest of a WebM.
         """
         if self._is_container is None:
             message = self._undecided + message
@@ -29,6 +30,10 @@ class AnyAudioReader:
             if audio_format is None:
                 self._undecided = message
                 return []
+            if message.startswith(WEBM_CLUSTER):
+                raise UnsupportedAudio(
+                    "a WebM recording without its beginning: send each message from the first"
+                )
             self._undecided = b""
             self._is_container = audio_format is not AudioFormat.UNKNOWN
         return [EncodedAudio(message)] if self._is_container else self._read_pcm(message)

@@ -23,6 +23,9 @@ BEGINNINGS: Final = frozenset(
 )
 """Formats whose first bytes cannot come again within one stream, so that they tell a new one."""
 
+WEBM_CLUSTER: Final = b"\x1f\x43\xb6\x75"
+"""Begins each further part of a WebM (RFC 9559, section 5.1.3); no audio begins like that."""
+
 _FLAC_STREAM_INFO: Final = 0  # RFC 9639, section 8.1: the block that comes first
 _OGG_FIRST_PAGE: Final = 0x02  # RFC 3533, section 6: beginning of a logical stream
 _MP3_HEADER_BYTES: Final = 4
