@@ -25,7 +25,7 @@ def progress_bar(description: str, total: float) -> Iterator[Advance]:
 
 def announce(text: str) -> None:
     """Tell a first result of a measurement that takes long, on standard error."""
-    Console(stderr=True).print(text, highlight=False)
+    Console(stderr=True).print(text, highlight=False, soft_wrap=True)
 
 
 def tracked(items: Sequence[Item], description: str) -> Iterable[Item]:
