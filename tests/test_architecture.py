@@ -18,6 +18,7 @@ ALLOWED = {
     "errors": set(),
     "version": set(),
     "cli_flags": set(),
+    "machine": set(),
     "core": {"errors"},
     "config": {"errors"},
     "wire": {"core", "errors"},
@@ -30,7 +31,7 @@ ALLOWED = {
         "core", "errors", "media", "media_clock", "media_frames", "media_memory", "media_wav",
     },
     "media_worker": {"media_frames", "media_memory", "media_stream"},
-    "backends": {"core", "config", "errors"},
+    "backends": {"core", "config", "errors", "machine"},
     "vad": {"core", "config", "errors"},
     "engine": {"backends", "core", "config", "errors"},
     "live": {
@@ -51,6 +52,7 @@ ALLOWED = {
         "backends",
         "version",
         "cli_flags",
+        "machine",
     },
     "client": {"wire", "core", "errors", "media", "version", "cli_flags"},
     "live_kit": {"live", "engine", "backends", "vad", "wire", "core", "config", "errors"},
@@ -62,7 +64,7 @@ ALLOWED = {
     },
     "bench": {
         "backends", "vad", "engine", "live", "server", "wire", "core", "config", "errors",
-        "media", "evaluate", "cli_flags", "version",
+        "media", "evaluate", "cli_flags", "version", "machine",
     },
     "model_listing": {"backends"},
     "demo": {

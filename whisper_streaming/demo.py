@@ -14,7 +14,8 @@ import numpy as np
 from rich.console import Console
 
 from whisper_streaming.backends import create_backend
-from whisper_streaming.backends.model_store import DEMO, DEMO_PATH
+from whisper_streaming.backends.base import DEMO
+from whisper_streaming.backends.model_store import DEMO_PATH
 from whisper_streaming.cli_flags import FlagParser, print_any_text
 from whisper_streaming.client import TranscriptionClient, TranscriptionResult, TranscriptSegment
 from whisper_streaming.client.display import Display, LiveCaptions, PlainCaptions

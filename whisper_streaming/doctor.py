@@ -276,7 +276,7 @@ def check_round_trip(device: Device) -> Finding:
 def check_speed(device: Device) -> Finding:
     """What the machine carries live, estimated from the embedded model's decodes."""
     from whisper_streaming.backends import create_backend
-    from whisper_streaming.backends.model_store import DEMO
+    from whisper_streaming.backends.base import DEMO
     from whisper_streaming.config import BackendSettings, LimitSettings
     from whisper_streaming.errors import WhisperStreamingError
     from whisper_streaming.server.measured import Measured, measure

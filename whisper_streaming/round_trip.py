@@ -10,7 +10,8 @@ from typing import Final, Literal
 
 import numpy as np
 
-from whisper_streaming.backends.model_store import DEMO, DEMO_PATH
+from whisper_streaming.backends.base import DEMO
+from whisper_streaming.backends.model_store import DEMO_PATH
 from whisper_streaming.client import TranscriptionClient
 from whisper_streaming.config import BackendSettings, LimitSettings, ServerConfig
 from whisper_streaming.core.audio import samples_of

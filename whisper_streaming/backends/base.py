@@ -2,10 +2,13 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from whisper_streaming.core.hypothesis import DecodeRequest, Hypothesis, WindowRules
 from whisper_streaming.core.policy import EdgeCommit, PolicyKind
+
+DEMO: Final = "demo"
+"""Name of the embedded model. Here, because who only wants the name need not load a runtime."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 import ctypes
 import importlib.util
 import logging
-import os
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Final
@@ -21,6 +20,7 @@ from whisper_streaming.config import BackendSettings
 from whisper_streaming.core.audio import SAMPLE_RATE
 from whisper_streaming.core.hypothesis import DecodeOptions, DecodeRequest, Hypothesis, Word
 from whisper_streaming.errors import BackendError, ModelLoadError
+from whisper_streaming.machine import usable_cores
 
 logger = logging.getLogger("whisper_streaming.backend")
 
@@ -62,7 +62,7 @@ class FasterWhisperBackend:
             workers=device.workers,
             max_batch=_MAX_BATCH_GPU if device.name == "cuda" else _MAX_BATCH_CPU,
             threads_per_worker=device.threads_per_worker,
-            cores=_usable_cores(),
+            cores=usable_cores(),
             is_processor_bound=device.name == "cpu",
         )
         logger.info(
@@ -140,16 +140,9 @@ def choose_device(settings: BackendSettings, folders: Sequence[Path]) -> Device:
     compute_type = settings.compute_type
     if compute_type == "default":
         compute_type = "float16" if has_gpu else "int8"
-    threads = settings.threads or _usable_cores()
+    threads = settings.threads or usable_cores()
     workers = settings.workers or (threads if not has_gpu and can_try_threads(folders) else 1)
     return Device(name, compute_type, workers, max(1, threads // workers))
-
-
-def _usable_cores() -> int:
-    """Cores that this process may use; only Linux says so, elsewhere they are all there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _preload_cuda_libraries() -> None:

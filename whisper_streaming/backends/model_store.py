@@ -19,12 +19,12 @@ from faster_whisper.utils import _MODELS as HUB_IDS
 from huggingface_hub import HfApi, constants, snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
 
+from whisper_streaming.backends.base import DEMO
 from whisper_streaming.backends.download_progress import LoggedProgress
 from whisper_streaming.errors import ModelLoadError
 
 logger = logging.getLogger("whisper_streaming.backend")
 
-DEMO: Final = "demo"
 PREFERRED: Final = "small"
 DEMO_PATH: Final = Path(__file__).parent.parent / "models" / "demo"
 

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Final
 
 from whisper_streaming.backends import create_backend
-from whisper_streaming.backends.model_store import DEMO, resolve_model
+from whisper_streaming.backends.base import DEMO
+from whisper_streaming.backends.model_store import resolve_model
 from whisper_streaming.bench.live_run import LiveRun, stream_recordings
 from whisper_streaming.bench.offline import decode_offline, offline_details, offline_note
 from whisper_streaming.bench.recordings import (

@@ -17,14 +17,15 @@ from collections.abc import Mapping
 from typing import Final
 
 from whisper_streaming.backends.allocator import keep_freed_memory
-from whisper_streaming.backends.base import StreamingProfile
-from whisper_streaming.backends.model_store import DEMO, resolve_model
+from whisper_streaming.backends.base import DEMO, StreamingProfile
+from whisper_streaming.backends.model_store import resolve_model
 from whisper_streaming.backends.profile import load_profile
 from whisper_streaming.bench.progress import progress_bar
 from whisper_streaming.bench.raw_model import Layout, RawModel, StageTimes, TickTokens, layouts_of
 from whisper_streaming.bench.recordings import add_recording_arguments, chosen_recordings
-from whisper_streaming.bench.report import Chart, Column, Report, Row, Series, usable_cores
+from whisper_streaming.bench.report import Chart, Column, Report, Row, Series
 from whisper_streaming.engine.live_load import UPDATE_INTERVAL_S, live_windows
+from whisper_streaming.machine import usable_cores
 
 # Means of updates of the embedded model, every 0.3 s over six recordings.
 DEFAULT_TOKENS: Final = TickTokens(context=16, prefix=4, new=2)

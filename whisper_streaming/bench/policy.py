@@ -22,8 +22,8 @@ from contextlib import closing
 from pathlib import Path
 
 from whisper_streaming.backends import create_backend
-from whisper_streaming.backends.base import StreamingProfile
-from whisper_streaming.backends.model_store import DEMO, resolve_model
+from whisper_streaming.backends.base import DEMO, StreamingProfile
+from whisper_streaming.backends.model_store import resolve_model
 from whisper_streaming.backends.profile import write_profile
 from whisper_streaming.bench.metered import MeteredBackend
 from whisper_streaming.bench.offline import (

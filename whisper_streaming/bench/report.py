@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import platform
 import re
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ import ctranslate2
 
 from whisper_streaming.errors import ConfigurationError
 from whisper_streaming.evaluate import percentile
+from whisper_streaming.machine import usable_cores
 from whisper_streaming.version import __version__
 
 SCHEMA: Final = 1
@@ -179,11 +179,6 @@ def machine() -> dict[str, Value]:
         "ctranslate2": str(ctranslate2.__version__),
         "whisper_streaming": __version__,
     }
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _processor() -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from whisper_streaming.backends.model_store import DEMO
+from whisper_streaming.backends.base import DEMO
 from whisper_streaming.config import ServerConfig, load_config
 from whisper_streaming.errors import BenchmarkError
 from whisper_streaming.server.cli import build_parser, flags_of

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from whisper_streaming.backends import create_backend
-from whisper_streaming.backends.base import Backend, BackendInfo
+from whisper_streaming.backends.base import DEMO, Backend, BackendInfo
 from whisper_streaming.config import BackendSettings, ServerConfig
 from whisper_streaming.engine.priority import lower_priority_of_new_threads, native_threads
 from whisper_streaming.errors import SessionStateError
@@ -20,7 +20,6 @@ from whisper_streaming.vad import Vad, create_vad
 
 BackendFactory = Callable[[BackendSettings], Backend]
 
-DEMO: Final = "demo"  # as in backends.model_store, which would load a model's runtime here
 _VOICES: Final = "The embedded model 'demo' understands synthetic voices only, not people."
 _HOW_TO_HEAR_PEOPLE: Final = (
     f"the default model is not on this machine and could not be fetched. {_VOICES} For people, "

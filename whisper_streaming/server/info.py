@@ -1,12 +1,8 @@
 """What a page or a client may know of the server before it opens a session."""
 
-from typing import Final
-
-from whisper_streaming.backends.base import BackendInfo
+from whisper_streaming.backends.base import DEMO, BackendInfo
 from whisper_streaming.config import ServerConfig
 from whisper_streaming.version import __version__
-
-_EMBEDDED_MODEL: Final = "demo"
 
 
 def public_info(config: ServerConfig, backend: BackendInfo) -> dict[str, object]:
@@ -16,7 +12,7 @@ def public_info(config: ServerConfig, backend: BackendInfo) -> dict[str, object]
         "version": __version__,
         "model": model.name,
         "models": [each.name for each in backend.models],
-        "is_embedded_model": model.name == _EMBEDDED_MODEL,
+        "is_embedded_model": model.name == DEMO,
         "notice": model.notice,
         "languages": list(model.languages),
         "detects_language": model.is_multilingual,

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from whisper_streaming.machine import usable_cores
+
 _MEMORY_FILE: Final = Path("/proc/self/statm")
 
 
@@ -26,14 +28,7 @@ class ProcessStats:
 
 def process_stats() -> ProcessStats:
     """What this process takes now."""
-    return ProcessStats(round(time.process_time(), 2), _cores(), _memory_mb())
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on this system
-        return os.cpu_count() or 1
+    return ProcessStats(round(time.process_time(), 2), usable_cores(), _memory_mb())
 
 
 def _memory_mb() -> float | None:
