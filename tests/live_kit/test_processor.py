@@ -20,6 +20,7 @@ from tests.live_kit.programs import raw, read, run, said, scripted_engine, send,
 from tests.server.peers import WORDS, connected, scripted_config, serving
 from tests.wire.live_kit_client import LiveKitClient
 from whisper_streaming.backends.scripted import ScriptedBackend, ScriptedBehaviour, hears, spoken
+from whisper_streaming.config import AsrSettings
 from whisper_streaming.core.audio import SAMPLE_RATE
 from whisper_streaming.core.hypothesis import DecodeRequest, Hypothesis
 from whisper_streaming.core.session import Session
@@ -230,6 +231,18 @@ async def test_old_lines_are_dropped_after_the_engines_retention() -> None:
     assert len(endless[-1].lines) == len(WORDS)
     assert len(short[-1].lines) < 6
     assert short[-1].lines == endless[-1].lines[-len(short[-1].lines) :]
+
+
+@pytest.mark.parametrize(("mode", "lines"), [("full", 2), ("diff", 1)])
+async def test_the_settings_of_asr_say_which_lines_are_kept(mode: str, lines: int) -> None:
+    audio = b"".join(said([f"{word}."]) + bytes(2 * SAMPLE_RATE) for word in WORDS)
+    asr = AsrSettings(retention_s=2.5, diff_retention_s=0.5)
+    config = scripted_config().model_copy(update={"asr": asr})
+    async with scripted_engine(config=config) as engine:
+        states = await run(AudioProcessor(transcription_engine=engine, mode=mode), audio)
+
+    spoken_lines = [line for line in states[-1].lines if line.text]
+    assert len(spoken_lines) == lines
 
 
 # --- what cannot begin ----------------------------------------------------------------------

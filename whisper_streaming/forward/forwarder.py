@@ -37,9 +37,9 @@ class Sender(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ForwardingStats:
-    """A snapshot. Segments unless it says otherwise.
+    """What was done so far. Segments unless it says otherwise.
 
     Attributes:
         is_failing: The newest attempt failed or was refused.
@@ -52,14 +52,14 @@ class ForwardingStats:
         refused: Lost because the service refused them too often.
     """
 
-    is_failing: bool
-    posts: int
-    forwarded: int
-    waiting: int
-    in_flight: int
-    failed_attempts: int
-    dropped: int
-    refused: int
+    is_failing: bool = False
+    posts: int = 0
+    forwarded: int = 0
+    waiting: int = 0
+    in_flight: int = 0
+    failed_attempts: int = 0
+    dropped: int = 0
+    refused: int = 0
 
 
 class Forwarder:
@@ -98,12 +98,7 @@ class Forwarder:
         self._flush: asyncio.Timeout | None = None
         self._is_closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._is_failing = False
-        self._posts = 0
-        self._forwarded = 0
-        self._failed_attempts = 0
-        self._refused = 0
-        self._dropped = 0
+        self._stats = ForwardingStats()
         self._drops_logged_at: float | None = None
 
     def open(self) -> None:
@@ -117,15 +112,8 @@ class Forwarder:
 
     def stats(self) -> ForwardingStats:
         """What was done so far."""
-        return ForwardingStats(
-            is_failing=self._is_failing,
-            posts=self._posts,
-            forwarded=self._forwarded,
-            waiting=self._backlog.waiting,
-            in_flight=self._backlog.in_flight,
-            failed_attempts=self._failed_attempts,
-            dropped=self._dropped,
-            refused=self._refused,
+        return replace(
+            self._stats, waiting=self._backlog.waiting, in_flight=self._backlog.in_flight
         )
 
     async def close(self) -> None:
@@ -178,7 +166,7 @@ class Forwarder:
             attempts += 1
             refusals += answer.result is Result.REFUSED
             if refusals >= self._settings.max_refusals:
-                self._refused += len(post.segments)
+                self._stats.refused += len(post.segments)
                 logger.error(
                     "%s refused %d segments %d times, so they are dropped: %s",
                     self._shown, len(post.segments), refusals, answer.detail,
@@ -208,26 +196,26 @@ class Forwarder:
                 await self._is_closing.wait()
 
     def _count_success(self, post: Post) -> None:
-        self._posts += 1
-        self._forwarded += len(post.segments)
-        if self._is_failing:
-            self._is_failing = False
+        self._stats.posts += 1
+        self._stats.forwarded += len(post.segments)
+        if self._stats.is_failing:
+            self._stats.is_failing = False
             logger.info("%s takes segments again, %d wait", self._shown, self._backlog.waiting)
 
     def _count_failure(self, answer: Answer) -> None:
-        self._failed_attempts += 1
+        self._stats.failed_attempts += 1
         # One line for a service that is down, not one for each attempt.
-        level = logging.DEBUG if self._is_failing else logging.WARNING
-        self._is_failing = True
+        level = logging.DEBUG if self._stats.is_failing else logging.WARNING
+        self._stats.is_failing = True
         logger.log(level, "%s did not take segments, trying again: %s", self._shown, answer.detail)
 
     def _count_drop(self) -> None:
-        self._dropped += 1
+        self._stats.dropped += 1
         now = asyncio.get_running_loop().time()
         due = self._drops_logged_at is None or now - self._drops_logged_at >= _DROP_LOG_INTERVAL_S
         if due:
             self._drops_logged_at = now
             logger.warning(
                 "more than %d segments wait for %s, so the oldest are dropped: %d so far",
-                self._settings.max_pending, self._shown, self._dropped,
+                self._settings.max_pending, self._shown, self._stats.dropped,
             )  # fmt: skip

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Final
 
 from whisper_streaming.backends.base import BackendInfo, ModelInfo, StreamingProfile
-from whisper_streaming.config import PolicySettings, SegmentSettings, ServerConfig
+from whisper_streaming.config import AsrSettings, PolicySettings, SegmentSettings, ServerConfig
 from whisper_streaming.core.endpoint import EndpointRules
 from whisper_streaming.core.hypothesis import DecodeOptions
 from whisper_streaming.core.policy import CommitPolicy, EdgeCommit, create_policy
@@ -13,6 +13,7 @@ from whisper_streaming.core.session import SessionConfig
 from whisper_streaming.core.transcript import SegmentRules
 from whisper_streaming.errors import ConfigurationError, InvalidMessage
 from whisper_streaming.wire.base import Configure, VadWishes
+from whisper_streaming.wire.whisper_live_kit_lines import Retention
 
 _LISTED_LANGUAGES: Final = 12
 _COMMIT_NUMBERS: Final = {field.name for field in fields(EdgeCommit)}
@@ -88,6 +89,12 @@ def check_defaults(config: ServerConfig, backend: BackendInfo) -> None:
 def segment_rules(settings: SegmentSettings) -> SegmentRules:
     """When segments are completed, for all who fold a session's events."""
     return SegmentRules(max_s=settings.segment_max_s, pause_s=settings.pause_s)
+
+
+def retention(settings: AsrSettings, *, for_diffs: bool) -> Retention:
+    """Which lines the states of `/asr` and of the library list."""
+    max_age_s = settings.diff_retention_s if for_diffs else settings.retention_s
+    return Retention(max_age_s, settings.max_lines)
 
 
 def _choose_language(wishes: Configure, config: ServerConfig, model: ModelInfo) -> str | None:

@@ -26,7 +26,7 @@ class EngineOptions:
     Attributes:
         config: The settings.
         pcm_input: Whether sessions get raw samples; None tells by the first bytes of each.
-        retention: Which lines sessions keep; None is as much as their mode needs.
+        retention: Which lines sessions keep; None is what the settings say.
         prompt: Text that precedes each session.
         notices: What was asked for and has no effect, in words.
     """

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Final, NoReturn
 
 from whisper_streaming.errors import InvalidMessage, SessionStateError, WhisperStreamingError
-from whisper_streaming.live.session_setup import segment_rules, set_up_session
+from whisper_streaming.live.session_setup import retention, segment_rules, set_up_session
 from whisper_streaming.live_kit.codec import FrontDataCodec
 from whisper_streaming.live_kit.engine import TranscriptionEngine
 from whisper_streaming.live_kit.pipe import Slot
@@ -155,10 +155,11 @@ class AudioProcessor:
             await asyncio.wait({self._task})
 
     def _create_codec(self) -> FrontDataCodec:
+        config, for_diffs = self._engine.config, self._query.wants_diffs
         return FrontDataCodec(
-            segment_rules(self._engine.config.segment),
-            for_diffs=self._query.wants_diffs,
-            retention=self._engine.options.retention,
+            segment_rules(config.segment),
+            for_diffs=for_diffs,
+            retention=self._engine.options.retention or retention(config.asr, for_diffs=for_diffs),
             pcm_input=self._pcm_input,
         )
 

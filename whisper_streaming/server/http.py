@@ -13,13 +13,12 @@ from websockets.http11 import Request, Response
 from whisper_streaming.config import AsrSettings, SegmentSettings
 from whisper_streaming.core.transcript import SegmentRules
 from whisper_streaming.errors import UnsupportedAudio
-from whisper_streaming.live.session_setup import segment_rules
+from whisper_streaming.live.session_setup import retention, segment_rules
 from whisper_streaming.server.pages import WebFile
 from whisper_streaming.wire.base import ServerCodec
 from whisper_streaming.wire.text_stream import TextStreamCodec
 from whisper_streaming.wire.whisper_live import WhisperLiveServerCodec
 from whisper_streaming.wire.whisper_live_kit import WhisperLiveKitCodec
-from whisper_streaming.wire.whisper_live_kit_lines import Retention
 from whisper_streaming.wire.whisper_live_kit_messages import parse_query
 
 HEALTH_PATH: Final = "/healthz"
@@ -82,12 +81,10 @@ class Routes:
         return WhisperLiveServerCodec(rules)
 
     def _create_asr_codec(self, query: str, rules: SegmentRules) -> WhisperLiveKitCodec:
-        wants_diffs = parse_query(query).wants_diffs
-        max_age_s = self.asr.diff_retention_s if wants_diffs else self.asr.retention_s
         return WhisperLiveKitCodec(
             query,
             rules,
-            retention=Retention(max_age_s, self.asr.max_lines),
+            retention=retention(self.asr, for_diffs=parse_query(query).wants_diffs),
             pcm_input=self.asr.pcm_input,
         )
 
