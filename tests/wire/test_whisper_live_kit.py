@@ -172,13 +172,10 @@ def test_an_unknown_mode_is_repeated_and_means_full_states() -> None:
 
 
 def test_notices_are_warnings_of_the_first_state() -> None:
-    codec = WhisperLiveKitCodec("target_language=de")
+    codec = WhisperLiveKitCodec()
     _, first = codec.welcome(Welcome("scripted", "demo", notice="the model is slow"))
 
-    assert json.loads(first) == EMPTY | {
-        "warning": "the model is slow; "
-        "this server does not translate: target_language is without effect"
-    }
+    assert json.loads(first) == EMPTY | {"warning": "the model is slow"}
     assert codec.encode([SpeechStarted(1, 0.0)]) == []
 
 

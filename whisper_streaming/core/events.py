@@ -56,6 +56,25 @@ class WordsCommitted:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeakerTurn:
+    """From ``start`` to ``end`` the committed words are those of ``speaker``."""
+
+    start: float
+    end: float
+    speaker: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakersRevised:
+    """Who spoke some committed words was found out better; the words themselves stay.
+
+    The turns are in order and do not overlap. Words outside of them keep their speakers.
+    """
+
+    turns: tuple[SpeakerTurn, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class UtteranceEnded:
     """Nothing follows for this utterance; ``end`` is where its speech ended."""
 
@@ -85,6 +104,45 @@ class InputImpaired:
 
     fault: InputFault
     at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SessionNotice:
+    """A person should know this now; the session goes on. The text is fit for a peer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TranslationUpdated:
+    """A translation of what is said now; replaces the one before it. Empty where there is none.
+
+    A :class:`TranslationCommitted` ends it, too.
+    """
+
+    start: float
+    end: float
+    text: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class TranslationCommitted:
+    """The final translation of what completed segments said from ``start`` to ``end``.
+
+    These passages follow one another, and together they hold every completed segment.
+
+    Attributes:
+        start: Of the first segment.
+        end: Of the last segment.
+        text: In the session's target language; None where it could not be had.
+        language: That language.
+    """
+
+    start: float
+    end: float
+    text: str | None
+    language: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +183,13 @@ Event = (
     | LanguageDetected
     | PartialUpdated
     | WordsCommitted
+    | SpeakersRevised
     | UtteranceEnded
     | AudioGap
     | InputImpaired
+    | SessionNotice
+    | TranslationUpdated
+    | TranslationCommitted
     | SessionEnded
     | SessionFailed
 )

@@ -46,6 +46,7 @@ class Configure:
         prompt: Text that precedes the session.
         hotwords: Words to favour.
         max_connection_time_s: Can only shorten the session.
+        target_language: Language that the words are to be translated to, beside the words.
         vad: How speech is found.
     """
 
@@ -58,6 +59,7 @@ class Configure:
     prompt: str = ""
     hotwords: str = ""
     max_connection_time_s: float | None = None
+    target_language: str | None = None
     vad: VadWishes = field(default_factory=VadWishes)
 
 

@@ -8,7 +8,13 @@ import uuid
 from collections.abc import Sequence
 from typing import Final
 
-from whisper_streaming.core.events import AudioGap, Event, InputImpaired, SessionFailed
+from whisper_streaming.core.events import (
+    AudioGap,
+    Event,
+    InputImpaired,
+    SessionFailed,
+    SessionNotice,
+)
 from whisper_streaming.core.transcript import SegmentRules, Transcript
 from whisper_streaming.errors import (
     InvalidMessage,
@@ -79,6 +85,8 @@ class TextStreamCodec:
                     messages.append(f"WARNING: {describe_gap(event)}")
                 case InputImpaired(fault=fault):
                     messages.append(f"WARNING: {INPUT_NOTICES[fault]}")
+                case SessionNotice(text=text):
+                    messages.append(f"WARNING: {text}")
                 case SessionFailed(public_reason=reason):
                     messages += self._error(reason)
         return messages

@@ -7,11 +7,13 @@ from whisper_streaming.core.events import (
     AudioAccount,
     AudioGap,
     Event,
-    InputFault,
     InputImpaired,
     LanguageDetected,
     SessionEnded,
     SessionFailed,
+    SessionNotice,
+    TranslationCommitted,
+    TranslationUpdated,
 )
 from whisper_streaming.core.transcript import Segment, SegmentRules, Transcript
 from whisper_streaming.errors import (
@@ -42,6 +44,7 @@ from whisper_streaming.wire.whisper_live_messages import (
     parse_options,
     peek_uid,
 )
+from whisper_streaming.wire.whisper_live_translations import TranslationWriter
 
 
 class WhisperLiveServerCodec:
@@ -57,8 +60,9 @@ class WhisperLiveServerCodec:
         self._audio_ended = False
         self._transcript = Transcript(rules, retain=1)
         self._captions: CaptionWriter | None = None
+        self._translations: TranslationWriter | None = None
         self._awaits_language = False
-        self._faults: list[InputFault] = []  # not told yet
+        self._untold: list[Mapping[str, object]] = []  # warnings
         self._account: AudioAccount | None = None
         self._has_failed = False
 
@@ -99,6 +103,7 @@ class WhisperLiveServerCodec:
     def encode(self, events: Sequence[Event], lag_s: float = 0.0) -> list[str]:
         messages: list[str] = []
         completed: list[Segment] = []
+        translations: list[str] = []
         failure: list[str] = []
         for event in events:
             completed += self._transcript.apply(event)
@@ -106,7 +111,11 @@ class WhisperLiveServerCodec:
                 case LanguageDetected():
                     messages += self._language(event)
                 case InputImpaired(fault=fault):
-                    self._faults.append(fault)
+                    self._untold.append({"message": INPUT_NOTICES[fault], "input": fault.value})
+                case SessionNotice(text=text):
+                    self._untold.append({"message": text})
+                case TranslationUpdated() | TranslationCommitted():
+                    translations += self._translated(event)
                 case AudioGap():
                     messages.append(self._gap(event))
                 case SessionEnded(account=account):
@@ -114,7 +123,8 @@ class WhisperLiveServerCodec:
                 case SessionFailed(account=account, public_reason=reason):
                     self._account = account
                     failure = self._error(reason)
-        return messages + self._warnings() + self._segments(completed) + failure
+        messages += self._warnings() + self._segments(completed)
+        return messages + translations + failure
 
     def fail(self, error: WhisperStreamingError) -> list[str]:
         return self._error(error.public_reason)
@@ -154,6 +164,7 @@ class WhisperLiveServerCodec:
         self._options = options
         self._pcm = PcmReader(options.audio_format)
         self._captions = CaptionWriter(options)
+        self._translations = TranslationWriter(options)
         self._awaits_language = options.wants_detection
         return Configure(
             uid=options.uid,
@@ -165,6 +176,7 @@ class WhisperLiveServerCodec:
             prompt=options.initial_prompt or "",
             hotwords=options.hotwords or "",
             max_connection_time_s=options.max_connection_time,
+            target_language=options.wanted_translation,
             vad=_vad_wishes(options.vad_parameters),
         )
 
@@ -176,6 +188,10 @@ class WhisperLiveServerCodec:
         if self._awaits_language and not completed and not self._captions.has_written:
             return []
         return self._captions.write(completed, self._transcript.open_segment)
+
+    def _translated(self, event: TranslationUpdated | TranslationCommitted) -> list[str]:
+        assert self._translations is not None  # made with the options, as the captions
+        return self._translations.write(event)
 
     def _language(self, event: LanguageDetected) -> list[str]:
         if not self._awaits_language:
@@ -194,13 +210,8 @@ class WhisperLiveServerCodec:
         # SERVER_READY for it. Clients of ours can be told at once that they are muted.
         if self._awaits_language and not (options is not None and options.summary):
             return []
-        faults, self._faults = self._faults, []
-        return [
-            self._message(
-                {"status": "WARNING", "message": INPUT_NOTICES[fault], "input": fault.value}
-            )
-            for fault in faults
-        ]
+        untold, self._untold = self._untold, []
+        return [self._message({"status": "WARNING", **warning}) for warning in untold]
 
     def _error(self, reason: str) -> list[str]:
         # A failed session is an event and then an error of the connection as well.

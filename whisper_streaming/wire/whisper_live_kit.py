@@ -30,8 +30,6 @@ BAD_PARAMETERS: Final = 4400
 
 UNAUTHORIZED: Final = 4401
 
-_NO_TRANSLATION: Final = "this server does not translate: target_language is without effect"
-
 
 class WhisperLiveKitCodec:
     """One connection to ``/asr``; a :class:`~whisper_streaming.wire.base.ServerCodec`.
@@ -81,8 +79,6 @@ class WhisperLiveKitCodec:
             "mode": self._query.mode,
         }
         notices = [] if welcome.notice is None else [welcome.notice]
-        if self._query.target_language is not None:
-            notices.append(_NO_TRANSLATION)
         return [json.dumps(config), *self._print(self._feed.begin(notices))]
 
     def refuse_full(self, retry_after_s: float) -> list[str]:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from whisper_streaming.core.audio import SAMPLE_RATE
@@ -12,6 +12,8 @@ from whisper_streaming.core.events import (
     LanguageDetected,
     SessionEnded,
     SessionFailed,
+    TranslationCommitted,
+    TranslationUpdated,
 )
 from whisper_streaming.core.hypothesis import Words, join_words
 from whisper_streaming.core.transcript import Segment, SegmentRules, Transcript
@@ -71,6 +73,7 @@ class LineView:
         self._known_until = 0.0  # what lies before this was said or lost, or is a silence line
         self._speakers: dict[str, int] = {}
         self._language: str | None = None
+        self._open_translation = ""
         self._failure = ""
 
     def apply(self, events: Iterable[Event]) -> None:
@@ -101,6 +104,7 @@ class LineView:
             error=self._failure,
             lines=lines,
             buffer_transcription=buffer,
+            buffer_translation=self._open_translation,
             remaining_time_transcription=round(lag_s + unstable_s, _LAG_DECIMALS),
             remaining_time_transcription_processing=round(lag_s, _LAG_DECIMALS),
             remaining_time_transcription_policy=round(unstable_s, _LAG_DECIMALS),
@@ -113,6 +117,11 @@ class LineView:
         match event:
             case LanguageDetected(language=language):
                 self._language = language
+            case TranslationUpdated(text=text):
+                self._open_translation = text
+            case TranslationCommitted():
+                self._open_translation = ""
+                self._attach(event)
             case AudioGap(end=end):
                 self._known_until = max(self._known_until, end)
             case SessionEnded(account=account):
@@ -120,6 +129,16 @@ class LineView:
                     self._lines += self._silence_before(account.received / SAMPLE_RATE)
             case SessionFailed(public_reason=reason):
                 self.fail(reason)
+
+    def _attach(self, translation: TranslationCommitted) -> None:
+        """Give the translation to the last line that it translates, which completes its sense."""
+        for index in range(len(self._lines) - 1, -1, -1):
+            line = self._lines[index]
+            if line.is_silence() or line.start >= translation.end:
+                continue
+            if line.end > translation.start and translation.text:
+                self._lines[index] = replace(line, translation=translation.text)
+            return
 
     def _drop(self, at_most: int) -> None:
         """Drop old lines, at most so many."""

@@ -70,6 +70,7 @@ class AsrQuery:
             uid=str(uuid.uuid4()),
             language=None if detects else self.language,
             detect_language=detects,
+            target_language=target,
         )
 
 

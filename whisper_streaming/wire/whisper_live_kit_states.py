@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from whisper_streaming.core.events import AudioGap, Event, InputImpaired
+from whisper_streaming.core.events import AudioGap, Event, InputImpaired, SessionNotice
 from whisper_streaming.core.transcript import SegmentRules
 from whisper_streaming.wire.input_notices import INPUT_NOTICES, describe_gap
 from whisper_streaming.wire.whisper_live_kit_lines import (
@@ -64,6 +64,8 @@ class StateFeed:
                     notices.append(describe_gap(event))
                 case InputImpaired(fault=fault):
                     notices.append(INPUT_NOTICES[fault])
+                case SessionNotice(text=text):
+                    notices.append(text)
         return self._tell(self._view.state(lag_s), notices)
 
     def fail(self, reason: str) -> FrontData | None:

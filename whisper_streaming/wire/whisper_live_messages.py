@@ -24,6 +24,9 @@ SERVER_READY: Final = "SERVER_READY"
 DISCONNECT: Final = "DISCONNECT"
 SESSION_SUMMARY: Final = "SESSION_SUMMARY"
 
+DEFAULT_TARGET: Final = "fr"
+"""Language that WhisperLive translates to where a client names none."""
+
 AudioFormat = PcmFormat
 
 _BINARY_ENDS: Final = (END_OF_AUDIO.encode(), f'"{END_OF_AUDIO}"'.encode())
@@ -61,9 +64,16 @@ class Options(BaseModel):
     hotwords: str | None = Field(default=None, max_length=10_000)
     word_timestamps: bool = False
     max_connection_time: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    enable_translation: bool = False
+    target_language: str | None = Field(default=None, max_length=64)
     vad_parameters: VadParameters | None = None
     numeric_times: bool = False
     summary: bool = False
+
+    @property
+    def wanted_translation(self) -> str | None:
+        """The language to translate to; stock clients name one without wanting any."""
+        return (self.target_language or DEFAULT_TARGET) if self.enable_translation else None
 
     @property
     def wants_detection(self) -> bool:
@@ -137,6 +147,25 @@ class WireSegment:
 
 
 @dataclass(frozen=True, slots=True)
+class WireTranslation:
+    """The translation of consecutive segments, times in seconds.
+
+    Attributes:
+        start: Of the first segment.
+        end: Of the last segment.
+        text: In the target language.
+        completed: It will not change any more; at most one open one follows.
+        language: The target language; empty if the server does not say.
+    """
+
+    start: float
+    end: float
+    text: str
+    completed: bool
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """The server took the session.
 
@@ -200,6 +229,13 @@ class Segments:
 
 
 @dataclass(frozen=True, slots=True)
+class Translations:
+    """The newest final translations and at most one open one, which is last."""
+
+    translations: tuple[WireTranslation, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Disconnect:
     """The session's time is over; final words were sent before."""
 
@@ -229,7 +265,16 @@ class Unknown:
 
 
 ServerMessage = (
-    Ready | Wait | Failure | Notice | Language | Segments | Disconnect | Summary | Unknown
+    Ready
+    | Wait
+    | Failure
+    | Notice
+    | Language
+    | Segments
+    | Translations
+    | Disconnect
+    | Summary
+    | Unknown
 )
 
 
@@ -274,6 +319,8 @@ def _interpret(fields: dict[str, Any]) -> ServerMessage:
         return Language(str(fields["language"]), float(fields.get("language_prob") or 0.0))
     if "segments" in fields:
         return Segments(tuple(_segment(segment) for segment in fields["segments"]))
+    if "translated_segments" in fields:
+        return Translations(tuple(map(_translation, fields["translated_segments"])))
     return Unknown()
 
 
@@ -308,6 +355,16 @@ def _segment(fields: dict[str, Any]) -> WireSegment:
             for word in fields.get("words") or ()
         ),
         speaker=_text_or_none(fields, "speaker"),
+    )
+
+
+def _translation(fields: dict[str, Any]) -> WireTranslation:
+    return WireTranslation(
+        start=_seconds(fields["start"]),
+        end=_seconds(fields["end"]),
+        text=str(fields["text"]),
+        completed=bool(fields.get("completed", True)),
+        language=_text_or_none(fields, "target_language") or "",
     )
 
 
