@@ -84,6 +84,7 @@ class DecodeRequest:
         is_last: The window ends its utterance, so a person waits for it and the best
             decode is worth its time.
         max_new_tokens: Bound on what may be decoded after the prefix.
+        is_background: No words of a live session wait for it: it is decoded when nothing else is.
     """
 
     samples: FloatArray
@@ -93,6 +94,7 @@ class DecodeRequest:
     prompt: str = ""
     is_last: bool = False
     max_new_tokens: int = 128
+    is_background: bool = False
 
     def peek(self) -> "DecodeRequest":
         """A request is a decode job that is cut already (see ``engine.base.DecodeJob``)."""

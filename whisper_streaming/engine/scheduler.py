@@ -4,8 +4,10 @@ There is no batching window: an idle worker starts in the same turn of the event
 arrives while all workers are busy forms the next batch. A request is cut when its batch forms, so
 that under load the sessions are updated less often but never with old audio: first the time
 between two partial results grows, then partial results are left out; last ones go first, but for
-those that have waited long. The scheduler lives in one event loop and has no tasks of its own:
-jobs and returning workers push it on, so it has no locks either.
+those that have waited long. What is decoded in the background goes last, alone, and never on the
+last idle one of several workers, so that live words meet a free one. The scheduler lives in one
+event loop and has no tasks of its own: jobs and returning workers push it on, so it has no locks
+either.
 """
 
 import asyncio
@@ -55,14 +57,27 @@ class _Pending:
     request: DecodeRequest | None = None
     is_retry: bool = False
 
-    def urgency(self, now: float) -> tuple[bool, int]:
+    @property
+    def is_background(self) -> bool:
+        """Whether it waits for all others. Such a job is a request from the start."""
+        return isinstance(self.job, DecodeRequest) and self.job.is_background
+
+    @property
+    def goes_alone(self) -> bool:
+        """Whether no other may share its batch.
+
+        It may be what made a batch fail; or the words of live sessions would wait for it.
+        """
+        return self.is_retry or self.is_background
+
+    def urgency(self, now: float) -> tuple[bool, bool, int]:
         """Sorts the most urgent first: a person waits for last requests.
 
         Others go with them once they have waited long: somebody who sends a recording at once has
         last requests all the time, and somebody who speaks without a pause has none.
         """
         is_urgent = (self.request or self.job).is_last or now - self.arrived_at > _PATIENCE_S
-        return (not is_urgent, self.arrival)
+        return (self.is_background, not is_urgent, self.arrival)
 
     def peek(self) -> DecodeRequest | None:
         """The request as it is, or would be now; see :class:`DecodeJob`."""
@@ -112,6 +127,11 @@ class _Fleet:
     @property
     def lost(self) -> int:
         return sum(run.is_lost for run in self.runs)
+
+    @property
+    def has_spare(self) -> bool:
+        """Whether one is idle that live words would not miss."""
+        return len(self.idle) > 1 or (len(self.idle) == 1 and not self.runs)
 
     @property
     def all_lost(self) -> bool:
@@ -238,10 +258,13 @@ class Scheduler:
         asyncio.get_running_loop().call_soon(self._start_batches)
 
     def _start_batches(self) -> None:
-        while self._is_open and self._waiting and self._fleet.idle:
+        while self._is_open and self._fleet.idle and any(map(self._may_start, self._waiting)):
             batch = self._take_batch()
             if batch:
                 self._start(self._fleet.idle.pop(), batch)
+
+    def _may_start(self, pending: _Pending) -> bool:
+        return self._fleet.has_spare or not pending.is_background
 
     def _take_batch(self) -> list[_Pending]:
         """Remove the most urgent job and those that may go with it from the queue."""
@@ -250,8 +273,7 @@ class Scheduler:
         for pending, key in self._placed():
             if not matching:
                 first_key = key
-            # A request that failed is tried alone.
-            elif key != first_key or pending.is_retry or matching[0].is_retry:
+            elif key != first_key or pending.goes_alone or matching[0].goes_alone:
                 continue
             matching.append(pending)
             if len(matching) == idle * largest:
@@ -268,7 +290,7 @@ class Scheduler:
         now = self._clock()
         for pending in sorted(self._waiting, key=lambda each: each.urgency(now)):
             # Those cancelled in this very turn are done: their callers did not get to run.
-            if not pending.answer.done():
+            if not pending.answer.done() and self._may_start(pending):
                 key = self._key(pending)
                 if not pending.answer.done():
                     yield pending, key
@@ -295,7 +317,7 @@ class Scheduler:
         run = _Run(worker, batch)
         now = self._clock()
         for pending in batch:
-            if not pending.is_retry:
+            if not pending.is_retry and not pending.is_background:
                 self._waits.add(now - pending.arrived_at)
         requests = [pending.take() for pending in batch]
 
