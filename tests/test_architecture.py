@@ -21,6 +21,7 @@ ALLOWED = {
     "machine": set(),
     "core": {"errors"},
     "config": {"errors"},
+    "captions": {"core"},
     "wire": {"core", "errors"},
     "media": {"core", "errors"},
     "media_clock": set(),
@@ -39,9 +40,12 @@ ALLOWED = {
         "media_memory",
     },
     "forward": {"live", "core", "config", "errors", "version"},
+    "text_hook": {"live", "core", "config", "errors"},
+    "stage_set": {"text_hook", "live", "config"},
     "server": {
         "live",
         "forward",
+        "stage_set",
         "engine",
         "wire",
         "core",
@@ -54,8 +58,11 @@ ALLOWED = {
         "cli_flags",
         "machine",
     },
-    "client": {"wire", "core", "errors", "media", "version", "cli_flags"},
-    "live_kit": {"live", "engine", "backends", "vad", "wire", "core", "config", "errors"},
+    "client": {"captions", "wire", "core", "errors", "media", "version", "cli_flags"},
+    "live_kit": {
+        "live", "stage_set", "engine", "backends", "vad", "wire", "core", "config", "errors",
+    },
+    "tts": {"core", "errors", "media_wav"},
     # programs: they may use whatever they show
     "__init__": {"version", "live_kit"},
     "__main__": {"cli"},
@@ -114,6 +121,7 @@ LIBRARIES = {
         "numpy", "rich", "ctranslate2", "faster_whisper", "tokenizers", "matplotlib",
         "whisper_live",
     },
+    "tts": {"numpy", "pydantic"},
     "doctor": {"ctranslate2", "faster_whisper"},
     "round_trip": {"numpy"},
 }  # fmt: skip

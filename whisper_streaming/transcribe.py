@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 
 from whisper_streaming.cli_flags import FlagParser, print_any_text, stop_printing
 from whisper_streaming.client import TranscriptionClient, TranscriptionResult
+from whisper_streaming.client.caption_flags import add_caption_flags, caption_rules
 from whisper_streaming.client.display import PlainCaptions
-from whisper_streaming.client.subtitles import FORMATS
+from whisper_streaming.client.subtitles import FORMATS, render
 from whisper_streaming.config import load_config
 from whisper_streaming.errors import ClientError, ConfigurationError, WhisperStreamingError
 from whisper_streaming.local_server import LOCAL_HOST, local_server
@@ -116,17 +117,18 @@ def _transcribe(file: str, address: _Address, arguments: argparse.Namespace) -> 
         sys.stderr.write(f"{file}: {exc}\n")
         heard = exc.result if isinstance(exc, ClientError) else None
         if isinstance(heard, TranscriptionResult) and heard.segments and not is_live:
-            _write(heard, file, arguments.format, arguments.output_dir)
+            _write(heard, file, arguments)
         return exc.exit_status
     if is_live:
         captions(result.text, [{**segment, "completed": True} for segment in result.segments])
     else:
-        _write(result, file, arguments.format, arguments.output_dir)
+        _write(result, file, arguments)
     return _judge(result, file)
 
 
-def _write(result: TranscriptionResult, file: str, form: str, folder: Path | None) -> None:
-    text = FORMATS[form](result)
+def _write(result: TranscriptionResult, file: str, arguments: argparse.Namespace) -> None:
+    form, folder = arguments.format, arguments.output_dir
+    text = render(result, form, caption_rules(arguments))
     if folder is None:
         sys.stdout.write(text)
         return
@@ -175,6 +177,7 @@ def _build_parser() -> argparse.ArgumentParser:
     _add_model_flags(parser.add_argument_group("model"))
     _add_server_flags(parser.add_argument_group("a server that runs already"))
     _add_output_flags(parser.add_argument_group("output"))
+    add_caption_flags(parser.add_argument_group("captions in SRT and VTT files"))
     return parser
 
 

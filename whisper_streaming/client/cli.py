@@ -9,8 +9,10 @@ from typing import Final
 
 from rich.console import Console
 
+from whisper_streaming.captions import CaptionRules
 from whisper_streaming.cli_flags import FlagParser, print_any_text, program_name, stop_printing
 from whisper_streaming.client.base import AUTO_LANGUAGE
+from whisper_streaming.client.caption_flags import add_caption_flags, caption_rules
 from whisper_streaming.client.display import (
     CallbackReport,
     Display,
@@ -19,7 +21,7 @@ from whisper_streaming.client.display import (
 )
 from whisper_streaming.client.microphone import list_devices
 from whisper_streaming.client.result import TranscriptionResult
-from whisper_streaming.client.subtitles import FORMATS
+from whisper_streaming.client.subtitles import FORMATS, render
 from whisper_streaming.client.websocket_client import TranscriptionClient
 from whisper_streaming.core.audio import SAMPLE_RATE
 from whisper_streaming.errors import ClientError, ConfigurationError, WhisperStreamingError
@@ -28,6 +30,14 @@ from whisper_streaming.version import __version__
 EXIT_INCOMPLETE: Final = 3
 EXIT_INTERRUPTED: Final = 130  # what shells expect after Ctrl-C
 
+_OUTPUTS: Final = (
+    ("srt", "SubRip"),
+    ("vtt", "WebVTT"),
+    ("json", "JSON"),
+    ("jsonl", "JSON lines"),
+    ("tsv", "a table with tabs"),
+    ("txt", "text"),
+)
 
 _EPILOG: Final = """\
 examples:
@@ -75,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _transcribe(arguments: argparse.Namespace) -> int:
-    outputs = _outputs(arguments)
+    outputs, rules = _outputs(arguments), caption_rules(arguments)
     display = _choose_display(arguments)
     client = TranscriptionClient(
         host=arguments.host,
@@ -105,12 +115,12 @@ def _transcribe(arguments: argparse.Namespace) -> int:
                 raw_format=arguments.raw_format,
             )
             # Before the captions, which may go to a terminal or pipe that is gone by now.
-            _write(result, outputs)
+            _write(result, outputs, rules)
             # A server that cuts its last words short leaves them open until the very end.
             display(result.text, result.segments)
     except ClientError as exc:
         if isinstance(exc.result, TranscriptionResult):
-            _write(exc.result, outputs)
+            _write(exc.result, outputs, rules)
         raise
     return _judge(result)
 
@@ -142,10 +152,10 @@ def _outputs(arguments: argparse.Namespace) -> dict[str, Path]:
     return outputs
 
 
-def _write(result: TranscriptionResult, outputs: dict[str, Path]) -> None:
+def _write(result: TranscriptionResult, outputs: dict[str, Path], rules: CaptionRules) -> None:
     for name, path in outputs.items():
         try:
-            path.write_text(FORMATS[name](result), encoding="utf-8")
+            path.write_text(render(result, name, rules), encoding="utf-8")
         except OSError as exc:
             raise ConfigurationError(f"{path} cannot be written: {exc.strerror}") from exc
 
@@ -182,6 +192,7 @@ def _build_parser() -> argparse.ArgumentParser:
     _add_speech_flags(parser.add_argument_group("speech"))
     _add_audio_flags(parser.add_argument_group("audio"))
     _add_output_flags(parser.add_argument_group("output"))
+    add_caption_flags(parser.add_argument_group("captions in SRT and VTT files"))
     return parser
 
 
@@ -246,7 +257,7 @@ def _add_audio_flags(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_output_flags(group: argparse._ArgumentGroup) -> None:
-    for name, title in (("srt", "SubRip"), ("vtt", "WebVTT"), ("json", "JSON"), ("txt", "text")):
+    for name, title in _OUTPUTS:
         group.add_argument(
             f"--output-{name}", type=Path, metavar="FILE", help=f"write the transcript as {title}"
         )

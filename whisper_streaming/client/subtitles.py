@@ -1,55 +1,31 @@
-"""A finished transcript as SRT, WebVTT, JSON or plain text."""
+"""A finished transcript as SRT, WebVTT, JSON, TSV or plain text."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Final
 
-from whisper_streaming.client.result import (
-    TranscriptionResult,
-    TranscriptSegment,
-    TranscriptWord,
-)
-
-# A cue that ends where it starts is invisible, and some players reject the file.
-_SHORTEST_CUE_MS: Final = 500
+from whisper_streaming.captions import CaptionRules, Cue, Passage, captions, passage_of_text
+from whisper_streaming.captions.formats import VTT_HEADER, srt_block, vtt_block
+from whisper_streaming.captions.passage import passage_of_words
+from whisper_streaming.client.result import TranscriptionResult, TranscriptSegment
+from whisper_streaming.core.hypothesis import Word
 
 
-@dataclass(frozen=True, slots=True)
-class _Cue:
-    """One caption; the text is one line without space around it, ``words`` are the same text."""
-
-    start_ms: int
-    end_ms: int
-    text: str
-    speaker: str | None
-    words: Sequence[TranscriptWord]
-
-
-def to_srt(result: TranscriptionResult) -> str:
+def to_srt(result: TranscriptionResult, rules: CaptionRules | None = None) -> str:
     """SubRip: numbered cues, times with a comma."""
-    blocks = []
-    for number, cue in enumerate(_cues(result.segments), start=1):
-        speaker = f"[{cue.speaker}] " if cue.speaker else ""
-        # SubRip has no escapes; an arrow inside the text would be read as a line of times.
-        text = (speaker + cue.text).replace("-->", "→")
-        times = f"{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}"
-        blocks.append(f"{number}\n{times}\n{text}\n")
-    return "\n".join(blocks)
+    return "\n".join(
+        srt_block(number, cue) for number, cue in enumerate(_cues(result, rules), start=1)
+    )
 
 
-def to_vtt(result: TranscriptionResult) -> str:
+def to_vtt(result: TranscriptionResult, rules: CaptionRules | None = None) -> str:
     """WebVTT: the header, then cues with times with a point.
 
     Where the times of words are known, each word has its own, and a player can show the words
     one by one or mark the one that is spoken.
     """
-    blocks = ["WEBVTT\n"]
-    for cue in _cues(result.segments):
-        voice = f"<v {_escape(cue.speaker)}>" if cue.speaker else ""
-        times = f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}"
-        blocks.append(f"{times}\n{voice}{_timed_text(cue)}\n")
-    return "\n".join(blocks)
+    return "\n".join([VTT_HEADER, *(vtt_block(cue) for cue in _cues(result, rules))])
 
 
 def to_json(result: TranscriptionResult) -> str:
@@ -68,17 +44,33 @@ def to_json(result: TranscriptionResult) -> str:
     return json.dumps(fields, ensure_ascii=False, indent=2) + "\n"
 
 
+def to_jsonl(result: TranscriptionResult) -> str:
+    """One JSON object per line: the session, its segments and gaps, the end; as servers record."""
+    opening = {"type": "session", "language": result.language, "model": result.model}
+    segments = [
+        {"type": "segment", "number": number, **segment, "text": one_line(segment)}
+        for number, segment in enumerate(result.segments, start=1)
+    ]
+    gaps = [{"type": "gap", **asdict(gap)} for gap in result.gaps]
+    summary = asdict(result.summary) if result.summary is not None else None
+    ending = {"type": "end", "complete": result.complete, "account": summary}
+    lines = [opening, *segments, *gaps, ending]
+    return "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines)
+
+
+def to_tsv(result: TranscriptionResult) -> str:
+    """One line per segment, with times in milliseconds and tabs, as Whisper writes them."""
+    rows = [
+        f"{round(segment['start'] * 1000)}\t{round(segment['end'] * 1000)}\t{text}\n"
+        for segment in result.segments
+        if (text := one_line(segment))
+    ]
+    return "".join(["start\tend\ttext\n", *rows])
+
+
 def to_text(result: TranscriptionResult) -> str:
     """One line per segment."""
     return "".join(f"{text}\n" for segment in result.segments if (text := one_line(segment)))
-
-
-FORMATS: Final[Mapping[str, Callable[[TranscriptionResult], str]]] = {
-    "srt": to_srt,
-    "vtt": to_vtt,
-    "json": to_json,
-    "txt": to_text,
-}
 
 
 def one_line(segment: TranscriptSegment) -> str:
@@ -86,46 +78,41 @@ def one_line(segment: TranscriptSegment) -> str:
     return " ".join(segment["text"].split())
 
 
-def _cues(segments: Sequence[TranscriptSegment]) -> Iterator[_Cue]:
-    spoken = [segment for segment in segments if one_line(segment)]
-    for index, segment in enumerate(spoken):
-        start_ms = max(0, round(segment["start"] * 1000))
-        end_ms = round(segment["end"] * 1000)
-        if end_ms <= start_ms:
-            end_ms = start_ms + _SHORTEST_CUE_MS
-            if index + 1 < len(spoken):
-                next_ms = round(spoken[index + 1]["start"] * 1000)
-                end_ms = max(start_ms + 1, min(end_ms, next_ms))
-        text, words = one_line(segment), segment.get("words", [])
-        is_same = " ".join("".join(word["word"] for word in words).split()) == text
-        yield _Cue(start_ms, end_ms, text, segment.get("speaker"), words if is_same else ())
+FORMATS: Final[Mapping[str, Callable[[TranscriptionResult], str]]] = {
+    "srt": to_srt,
+    "vtt": to_vtt,
+    "json": to_json,
+    "txt": to_text,
+    "jsonl": to_jsonl,
+    "tsv": to_tsv,
+}
 
 
-def _timed_text(cue: _Cue) -> str:
-    """The escaped text with a time before each word that has one of its own.
-
-    WebVTT wants the times inside a cue to grow, and to lie between its start and its end.
-    """
-    if not cue.words:
-        return _escape(cue.text)
-    pieces, reached_ms = [], cue.start_ms
-    for word in cue.words:
-        text = word["word"].lstrip()
-        pieces.append(word["word"][: len(word["word"]) - len(text)])
-        start_ms = round(word["start"] * 1000)
-        if text and reached_ms < start_ms < cue.end_ms:
-            pieces.append(f"<{_clock(start_ms, '.')}>")
-            reached_ms = start_ms
-        pieces.append(_escape(text))
-    return " ".join("".join(pieces).split())
+def render(result: TranscriptionResult, form: str, rules: CaptionRules) -> str:
+    """The transcript in one of the ``FORMATS``, its captions by ``rules``."""
+    match form:
+        case "srt":
+            return to_srt(result, rules)
+        case "vtt":
+            return to_vtt(result, rules)
+    return FORMATS[form](result)
 
 
-def _clock(time_ms: int, point: str) -> str:
-    seconds, milliseconds = divmod(time_ms, 1000)
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:02}:{minutes:02}:{seconds:02}{point}{milliseconds:03}"
+def _cues(result: TranscriptionResult, rules: CaptionRules | None) -> Sequence[Cue]:
+    return captions(_passages(result.segments), rules)
 
 
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def _passages(segments: Sequence[TranscriptSegment]) -> Iterator[Passage]:
+    for segment in segments:
+        passage = _passage(segment)
+        if passage is not None:
+            yield passage
+
+
+def _passage(segment: TranscriptSegment) -> Passage | None:
+    """``segment`` with the times of its words, if they are the words of its text."""
+    start, end, speaker = segment["start"], segment["end"], segment.get("speaker")
+    words = [Word(word["word"], word["start"], word["end"]) for word in segment.get("words", [])]
+    if " ".join("".join(word.text for word in words).split()) == one_line(segment):
+        return passage_of_words(words, start, end, speaker)
+    return passage_of_text(segment["text"], start, end, speaker)

@@ -257,6 +257,11 @@ def ends_sentence(word: str) -> bool:
     return stem not in _ABBREVIATIONS and not is_initials
 
 
+def ends_clause(word: str) -> bool:
+    """Whether a part of a sentence ends after ``word``, by its punctuation."""
+    return _CLAUSE_END.search(word.rstrip()) is not None
+
+
 def group_words(words: Iterable[Word]) -> list[Words]:
     """Each whole word with the text glued to it; glued text at the very start stands alone."""
     groups: list[Words] = []
@@ -309,7 +314,7 @@ def _best_cut(groups: Sequence[Words], next_word: Word, earliest_s: float) -> in
     begin = groups[0][0].start
     following = [group[0].start for group in groups[1:]] + [next_word.start]
     cuts = [n for n, group in enumerate(groups, 1) if group[-1].end - begin >= earliest_s]
-    clause_ends = [n for n in cuts if _CLAUSE_END.search(join_words(groups[n - 1]).rstrip())]
+    clause_ends = [n for n in cuts if ends_clause(join_words(groups[n - 1]))]
     if clause_ends:
         return clause_ends[-1]
     pauses = {n: following[n - 1] - groups[n - 1][-1].end for n in cuts}
