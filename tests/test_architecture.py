@@ -39,12 +39,15 @@ ALLOWED = {
         "engine", "backends", "vad", "wire", "core", "config", "errors", "media_frames",
         "media_memory",
     },
+    "records": {"live", "captions", "core", "config", "errors"},
     "forward": {"live", "core", "config", "errors", "version"},
+    "diarization": {"live", "engine", "core", "config", "errors"},
     "text_hook": {"live", "core", "config", "errors"},
-    "stage_set": {"text_hook", "live", "config"},
+    "stage_set": {"text_hook", "diarization", "live", "config"},
     "server": {
         "live",
         "forward",
+        "records",
         "stage_set",
         "engine",
         "wire",
@@ -111,7 +114,9 @@ LIBRARIES = {
     "live_kit": {"pydantic"},
     "server": {"numpy", "websockets", "pydantic"},
     "forward": {"httpx2"},
+    "records": {"numpy", "av"},
     "vad": {"numpy", "faster_whisper", "threadpoolctl"},
+    "diarization": {"numpy", "onnxruntime"},
     "backends": {
         "numpy", "ctranslate2", "faster_whisper", "huggingface_hub", "threadpoolctl", "tokenizers",
         "tqdm",
@@ -151,6 +156,7 @@ LATE_IMPORTS = {
     "backends": "create_backend loads the runtime of the chosen backend only",
     "vad": "create_vad loads the runtime of the chosen detector only",
     "__init__": "a client needs nothing of the library, and a program that needs it waits anyway",
+    "diarization.diarization": "only the embedder of the settings is loaded",
     "cli": "a command loads what it needs, so that --version and listen start at once",
     "bench.cli": "a measurement loads what it needs",
     "bench.stock_server": "whisper_live is in an environment of its own, and replaces names first",
@@ -171,6 +177,7 @@ MAY_PRINT = {
     "transcribe",
     "model_listing",
     "server.cli",
+    "tts.espeak_library",
 }
 MAY_PRINT_PREFIX = ("client.cli", "client.display")
 

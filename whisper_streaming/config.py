@@ -375,6 +375,99 @@ class ForwardSettings(Settings):
     )
 
 
+class RecordSettings(Settings):
+    """Files of what each session says, written while it runs."""
+
+    dir: str | None = Field(
+        default=None,
+        description="Folder for the records: JSON lines, SRT and VTT of each session. It is "
+        "created if its parent exists. None: nothing is recorded.",
+    )
+    audio: bool = Field(
+        default=False, description="Record all received audio, too, as 16-bit FLAC at 16 kHz."
+    )
+    keep_days: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Records that were not written for so many days are removed. None: never.",
+    )
+
+    @model_validator(mode="after")
+    def _check_folder(self) -> "RecordSettings":
+        if self.dir is None and (self.audio or self.keep_days is not None):
+            raise ValueError("there are no records without a folder for them (--record-dir)")
+        return self
+
+
+class CaptionSettings(Settings):
+    """How the captions in records are cut into lines and cues."""
+
+    line_length: int = Field(
+        default=42,
+        ge=1,
+        description="Characters in a line; one of Chinese, Japanese or Korean counts twice.",
+    )
+    max_lines: int = Field(default=2, ge=1, description="Lines in a cue.")
+    max_cps: float = Field(
+        default=20.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Reading speed in characters per second; cues stay as long as that takes, where "
+        "there is time.",
+    )
+    min_duration_s: Seconds = Field(
+        default=1.0, description="A cue stays so long where there is time."
+    )
+    max_duration_s: PositiveSeconds = Field(
+        default=7.0, description="Words that take longer are more than one cue."
+    )
+
+
+class TranslationSettings(Settings):
+    """A translation beside the words, for sessions that ask for one."""
+
+    models: tuple[str, ...] = Field(
+        default=(),
+        description="Translation models: folders in CTranslate2's format, OPUS-MT (`PATH:tr-en`) "
+        "or NLLB (`PATH`), or `python:MODULE:FUNCTION`, which makes a translator. The first that "
+        "knows both languages is taken.",
+    )
+    by_ear: bool = Field(
+        default=True,
+        description="English by the loaded Whisper model itself, which hears every sentence a "
+        "second time; where no translation model knows the languages.",
+    )
+    target_language: str | None = Field(
+        default=None,
+        min_length=2,
+        description="Language of sessions that name none. None: these are not translated.",
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="Where translation models run."
+    )
+    compute_type: str = Field(
+        default="default", description="Their CTranslate2 compute type; `default` is as converted."
+    )
+    threads: int = Field(
+        default=1, ge=1, description="CPU threads for translation, all sessions together."
+    )
+    beam_size: int = Field(default=2, ge=1, le=16, description="Beam of a translation.")
+    timeout_s: PositiveSeconds = Field(
+        default=10.0,
+        description="A translation that takes longer is given up, and so is what is missing so "
+        "long after the last words.",
+    )
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _split_models(cls, value: object) -> object:
+        """One string names several models, separated by commas (environment variables)."""
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+
 class TlsSettings(Settings):
     """Encryption of the port: `https://` and `wss://` in place of `http://` and `ws://`."""
 
@@ -394,6 +487,61 @@ class TlsSettings(Settings):
     def _check_certificate(self) -> "TlsSettings":
         if self.certfile is None and (self.keyfile or self.keyfile_password):
             raise ValueError("a key needs a certificate (--ssl-certfile)")
+        return self
+
+
+class TextHookSettings(Settings):
+    """A Python function over all text that leaves the server, e.g. for redaction."""
+
+    name: str | None = Field(
+        default=None,
+        min_length=1,
+        description="`module:function`, or the name of an installed hook (entry points of the "
+        "group `whisper_streaming.text_hooks`). It gets the text of a segment and gives the text "
+        "to send. None: text goes out as it is.",
+    )
+    timeout_s: PositiveSeconds = Field(
+        default=0.5, description="Text that it has not answered by then goes out unchanged."
+    )
+
+
+class DiarizationSettings(Settings):
+    """Who speaks."""
+
+    enabled: bool = Field(
+        default=False, description="Label final words with who speaks: `SPEAKER_00` and so on."
+    )
+    model: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Folder with a speaker embedding of pyannote, or with one of its pipelines; "
+        "needs the extra `whisperx`. None: the small embedding in the package.",
+    )
+    device: Literal["cpu", "cuda"] = Field(
+        default="cpu", description="What runs a speaker embedding of pyannote."
+    )
+    min_speakers: int = Field(
+        default=1,
+        ge=1,
+        le=32,
+        description="While fewer were heard, a new speaker is believed more easily.",
+    )
+    max_speakers: int = Field(
+        default=8, ge=1, le=32, description="With so many heard, nobody is taken for a new speaker."
+    )
+    hold_s: Seconds = Field(
+        default=0.3,
+        description="Final words wait for their speaker so long at the most; then they are sent "
+        "with the best guess.",
+    )
+    look_back_s: Seconds = Field(
+        default=20.0, description="A speaker is not corrected that was named longer ago."
+    )
+
+    @model_validator(mode="after")
+    def _check_order(self) -> "DiarizationSettings":
+        if self.min_speakers > self.max_speakers:
+            raise ValueError("min_speakers must not be above max_speakers")
         return self
 
 
@@ -429,6 +577,11 @@ class ServerConfig(Settings):
     media: MediaSettings = MediaSettings()
     scheduler: SchedulerSettings = SchedulerSettings()
     forward: ForwardSettings = ForwardSettings()
+    record: RecordSettings = RecordSettings()
+    captions: CaptionSettings = CaptionSettings()
+    translation: TranslationSettings = TranslationSettings()
+    diarization: DiarizationSettings = DiarizationSettings()
+    text_hook: TextHookSettings = TextHookSettings()
 
     @field_validator("language", mode="before")
     @classmethod

@@ -18,7 +18,8 @@ from whisper_streaming.core.audio import SAMPLE_RATE
 from whisper_streaming.core.hypothesis import DecodeOptions
 from whisper_streaming.core.session import Session, SessionConfig
 from whisper_streaming.errors import AudioDecoderError, UnsupportedAudio
-from whisper_streaming.live.live_session import Ending, LiveSession, Outcome, Timing
+from whisper_streaming.live.input_end import Ending, Outcome
+from whisper_streaming.live.live_session import LiveSession, Timing
 from whisper_streaming.live.media_pool import MediaPool, MediaStats
 from whisper_streaming.live.vad_thread import VadThread
 from whisper_streaming.vad import create_vad

@@ -23,14 +23,10 @@ from whisper_streaming.errors import (
     SessionOverrun,
     SlowConsumer,
 )
-from whisper_streaming.live.live_session import (
-    MESSAGES_PER_TURN,
-    Ending,
-    LiveSession,
-    Outcome,
-    Timing,
-)
+from whisper_streaming.live.input_end import Ending, Outcome
+from whisper_streaming.live.live_session import MESSAGES_PER_TURN, LiveSession, Timing
 from whisper_streaming.live.media_pool import MediaPool
+from whisper_streaming.live.stages import Stage
 from whisper_streaming.live.vad_thread import VadThread
 from whisper_streaming.vad import Vad, VadStream, create_vad
 from whisper_streaming.vad.energy import EnergyStream
@@ -53,6 +49,7 @@ class Bench:
         send_timeout_s: float | None = None,
         vad: Vad | None = None,
         socket: MemorySocket | None = None,
+        stages: Sequence[Stage] = (),
     ) -> None:
         self.socket = socket or MemorySocket(deaf=deaf)
         self.decoder = DirectDecoder(ScriptedBackend(), takes_s=takes_s)
@@ -68,6 +65,7 @@ class Bench:
             limits=limits or LimitSettings(),
             timing=Timing(deadline, idle_flush_s=2.0, send_timeout_s=send_timeout_s),
             log=logging.LoggerAdapter(logging.getLogger("test")),
+            stages=stages,
         )
 
     def say(self, samples: FloatArray, chunk_samples: int = 1600) -> None:

@@ -9,7 +9,10 @@ from tests.live.test_live_session import TEXT, WORDS, Bench
 from tests.live.virtual_time import in_virtual_time
 from whisper_streaming.backends.scripted import spoken
 from whisper_streaming.config import LimitSettings
+from whisper_streaming.core.audio import SAMPLE_RATE
 from whisper_streaming.core.events import (
+    AudioGap,
+    GapReason,
     LanguageDetected,
     PartialUpdated,
     SessionEnded,
@@ -18,7 +21,8 @@ from whisper_streaming.core.events import (
 )
 from whisper_streaming.core.hypothesis import Word
 from whisper_streaming.core.transcript import Segment, SegmentRules
-from whisper_streaming.live.live_session import Ending
+from whisper_streaming.errors import SlowConsumer
+from whisper_streaming.live.input_end import Ending, Outcome
 from whisper_streaming.live.observers import SegmentFeed
 
 
@@ -77,22 +81,39 @@ async def test_observers_hear_what_the_client_reads_and_are_told_of_the_end() ->
 
 
 @in_virtual_time
-async def test_what_was_final_when_the_client_vanished_is_heard() -> None:
-    bench, listener = Bench(), Listener()
+async def test_what_a_client_said_before_it_vanished_is_heard() -> None:
+    bench, listener = Bench(takes_s=0.5), Listener()
     events: list[object] = []
     bench.say(spoken(WORDS))
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(bench.live.run([listener.feed, Noting(events)]))
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(0.7)
         assert listener.heard == []
         bench.socket.vanish()
 
-    final = [
-        word.text for each in events if isinstance(each, WordsCommitted) for word in each.words
-    ]
-    assert running.result().ending is Ending.GONE
-    assert not [each for each in events if isinstance(each, SessionEnded)]
-    assert listener.text == "".join(final).strip() != ""
+    assert running.result() == Outcome(Ending.GONE)
+    assert isinstance(events[-1], SessionEnded)
+    assert events[-1].account.received == len(spoken(WORDS))
+    assert events[-1].account.gap == 0
+    assert listener.text == TEXT
+    assert listener.ends == 1
+
+
+@in_virtual_time
+async def test_a_vanished_client_is_not_decoded_for_ever() -> None:
+    bench = Bench(takes_s=100.0, limits=LimitSettings(drain_timeout_s=5.0))
+    listener, events = Listener(), list[object]()
+    bench.say(spoken(WORDS))
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(bench.live.run([listener.feed, Noting(events)]))
+        await asyncio.sleep(1.0)
+        bench.socket.vanish()
+        began = asyncio.get_running_loop().time()
+
+    assert asyncio.get_running_loop().time() - began == pytest.approx(5.0)
+    assert running.result() == Outcome(Ending.GONE)
+    gaps = [event for event in events if isinstance(event, AudioGap)]
+    assert [gap.reason for gap in gaps] == [GapReason.OUT_OF_TIME]
     assert listener.ends == 1
 
 
@@ -104,9 +125,12 @@ async def test_a_client_that_does_not_read_keeps_nothing_from_the_observers() ->
     outcome = await bench.live.run([listener.feed])
 
     assert outcome.ending is Ending.FAILED
+    assert isinstance(outcome.error, SlowConsumer)
     assert bench.socket.sent == []
-    heard = listener.text.split()
-    assert heard == words[: len(heard)] != []
+    assert bench.live.account is not None
+    received = (bench.live.account.received + SAMPLE_RATE) // round(1.4 * SAMPLE_RATE)
+    assert 0 < received < len(words)
+    assert listener.text.split() == words[:received]
 
 
 @in_virtual_time
@@ -125,6 +149,8 @@ class Noting:
 
     def __init__(self, events: list[object]) -> None:
         self._events = events
+
+    def receive_audio(self, samples: object) -> None: ...
 
     def receive(self, events: object) -> None:
         assert isinstance(events, list | tuple)

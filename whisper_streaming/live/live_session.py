@@ -1,12 +1,9 @@
 """One admitted session: audio from a peer into the core, its events back to the peer."""
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from enum import Enum
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic
 
 import numpy as np
 from websockets.exceptions import ConnectionClosed
@@ -31,17 +28,21 @@ from whisper_streaming.errors import (
     DecodeError,
     DecodeTimeout,
     DetectorError,
-    MessageTooLarge,
     ProtocolError,
     SessionOverrun,
     SessionStateError,
     SlowConsumer,
     WhisperStreamingError,
 )
+from whisper_streaming.live.connection import Connection, Message, SessionCodec, check_size
+from whisper_streaming.live.delivery import Delivery, Loss
+from whisper_streaming.live.idle_timer import IdleTimer
+from whisper_streaming.live.input_end import Ending, InputEnd, Outcome
 from whisper_streaming.live.media_pool import MediaStream, Missing
 from whisper_streaming.live.observers import SessionObserver
-from whisper_streaming.live.outbox import Outbox
+from whisper_streaming.live.session_log import Log
 from whisper_streaming.live.session_stats import SessionStats
+from whisper_streaming.live.stages import Stage
 from whisper_streaming.live.vad_thread import SharedVadStream
 from whisper_streaming.wire.base import Audio, Command, EncodedAudio, EndOfAudio
 
@@ -50,52 +51,6 @@ MESSAGES_PER_TURN: Final = 8
 
 SILENCE_SAMPLES: Final = 10 * SAMPLE_RATE
 """A long hole is filled piece by piece."""
-
-Log = logging.LoggerAdapter[logging.Logger]
-
-
-Message = TypeVar("Message")
-_Sent = TypeVar("_Sent", contravariant=True)
-
-
-class Connection(Protocol[_Sent]):
-    """What a session needs of its peer; ``ConnectionClosed`` says that it is gone."""
-
-    async def recv(self) -> str | bytes: ...
-
-    async def send(self, message: _Sent, /) -> None: ...
-
-
-class Socket(Connection[str], Protocol):
-    """A WebSocket."""
-
-    async def close(self, code: int = 1000, reason: str = "") -> None: ...
-
-
-class SessionCodec(Protocol[Message]):
-    """What a session needs of a :class:`~whisper_streaming.wire.base.ServerCodec`."""
-
-    def receive(self, message: str | bytes) -> list[Command]: ...
-
-    def encode(self, events: Sequence[Event], lag_s: float = 0.0) -> list[Message]: ...
-
-
-class Ending(Enum):
-    """Why a session took no more audio."""
-
-    COMPLETE = "complete"  # the client said that its audio ends
-    OVERTIME = "overtime"  # its time was over
-    STOPPED = "stopped"  # the server stops
-    FAILED = "failed"
-    GONE = "gone"  # the client left without a word
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a session ended; ``error`` is set exactly when it failed."""
-
-    ending: Ending
-    error: WhisperStreamingError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +69,15 @@ class Timing:
 
 
 class LiveSession(Generic[Message]):
-    """Three tasks around a :class:`Session`: read, decode, write. One event loop, no locks.
+    """Three tasks around a :class:`Session`: read, decode, deliver. One event loop, no locks.
 
     Whatever ends the input (the client, the clock, an error, a stopping server), what was heard
     is decoded and sent before :meth:`run` returns; only a client's own end of audio is given
-    all the time it needs, the others get ``limits.drain_timeout_s``.
+    all the time it needs, the others get ``limits.drain_timeout_s``. A client that vanishes ends
+    the session at once, unless observers wait for its last words.
+
+    Args:
+        stages: What happens to its events on their way.
     """
 
     def __init__(
@@ -134,6 +93,7 @@ class LiveSession(Generic[Message]):
         timing: Timing,
         log: Log,
         stats: SessionStats | None = None,
+        stages: Sequence[Stage] = (),
     ) -> None:
         self._socket = socket
         self._codec = codec
@@ -145,12 +105,20 @@ class LiveSession(Generic[Message]):
         self._limits = limits
         self._timing = timing
         self._log = log
-        self._outbox = Outbox(limits.max_pending_messages)
         self._work = _Work()
-        self._idle = _IdleTimer(timing.idle_flush_s, self._flush)
-        self._end = _InputEnd()
-        self._observers: Sequence[SessionObserver] = ()
+        self._idle = IdleTimer(timing.idle_flush_s, self._flush)
+        self._end = InputEnd()
         self.stats = stats or SessionStats()
+        self._delivery = Delivery(
+            socket,
+            codec,
+            stages,
+            max_pending=limits.max_pending_messages,
+            send_timeout_s=timing.send_timeout_s,
+            stats=self.stats,
+            lag=lambda: session.lag_s,
+            log=log,
+        )
         self.account: AudioAccount | None = None
 
     @property
@@ -174,29 +142,38 @@ class LiveSession(Generic[Message]):
         Args:
             observers: Hear the session, too; each is told when it ends, whatever happens.
         """
-        self._observers = observers
+        self._delivery.open(observers, self._go_on_without_peer)
         outcome: Outcome | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
                 reader = tasks.create_task(self._read(), name="read")
                 tasks.create_task(self._decode(), name="decode")
-                writer = tasks.create_task(self._write(), name="write")
-                writer.add_done_callback(lambda _: reader.cancel())
-        except* ConnectionClosed:
-            outcome = Outcome(Ending.GONE)
-        except* SlowConsumer as group:
-            error = group.exceptions[0]
-            assert isinstance(error, SlowConsumer)
-            outcome = Outcome(Ending.FAILED, error)
+                delivery = tasks.create_task(self._delivery.run(), name="deliver")
+                delivery.add_done_callback(lambda _: reader.cancel())
+        except* (ConnectionClosed, SlowConsumer) as group:
+            outcome = _loss_outcome(_first(group))
         finally:
             self._media.close()
             for observer in observers:
                 observer.end()
+        if self._delivery.loss is not None:
+            outcome = _loss_outcome(self._delivery.loss)
         return outcome or self._end.outcome or Outcome(Ending.COMPLETE)
+
+    def _go_on_without_peer(self, loss: Loss) -> None:
+        outcome = _loss_outcome(loss)
+        self._log.debug("= the client gets nothing any more: %s", outcome.ending.value)
+        self.end_input(outcome.ending, outcome.error)
 
     # -- read
 
     async def _read(self) -> None:
+        try:
+            await self._read_to_the_end()
+        except ConnectionClosed as error:
+            self._delivery.lose(error)
+
+    async def _read_to_the_end(self) -> None:
         try:
             async with asyncio.timeout_at(self._timing.deadline):
                 await self._read_audio()
@@ -281,6 +258,7 @@ class LiveSession(Generic[Message]):
         if self._end.outcome is not None:  # the server was stopped meanwhile
             return
         self.stats.receive(len(samples), asyncio.get_running_loop().time())
+        self._delivery.receive_audio(samples)
         self._session.receive_audio(samples, speech_probs)
         # Here too, because the decode task may wait for its turn just now.
         if events := self._session.events_to_send():
@@ -312,12 +290,14 @@ class LiveSession(Generic[Message]):
                 await self._decode_all()
         except TimeoutError:
             self._give_up()
-        self._outbox.close()
+        self._delivery.close()
 
     async def _decode_all(self) -> None:
         while True:
-            self._publish(self._session.events_to_send())
-            if self._job.peek() is not None:
+            # Alone in its turn: a client that does not read ends the input, which is more to say.
+            if events := self._session.events_to_send():
+                self._publish(events)
+            elif self._job.peek() is not None:
                 await self._decode_one()
                 self._work.done.set()
             elif self._session.is_over:
@@ -352,19 +332,7 @@ class LiveSession(Generic[Message]):
                 case SessionFailed(account=account, public_reason=reason):
                     self.account = account
                     self._end.outcome = Outcome(Ending.FAILED, BackendError(reason))
-        self.stats.observe(events, asyncio.get_running_loop().time())
-        # Before the client, who may read too slowly to get them.
-        for observer in self._observers:
-            observer.receive(events)
-        self._outbox.put(events)
-
-    # -- write
-
-    async def _write(self) -> None:
-        while events := await self._outbox.take():
-            for message in self._codec.encode(events, self._session.lag_s):
-                self._log.debug("> %s", message)
-                await send(self._socket, message, self._timing.send_timeout_s)
+        self._delivery.put(events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,97 +363,13 @@ class _Work:
         self.done = asyncio.Event()  # a decode ended
 
 
-class _IdleTimer:
-    """Calls ``flush`` once nothing was received for ``idle_s``.
-
-    One timer for many messages: a timeout of its own for each costs as much as the message.
-    """
-
-    def __init__(self, idle_s: float, flush: Callable[[], None]) -> None:
-        self._idle_s = idle_s
-        self._flush = flush
-        self._due: float | None = None  # None while nothing is waited for
-        self._timer: asyncio.TimerHandle | None = None
-
-    def begin(self) -> None:
-        """The wait for a message begins."""
-        loop = asyncio.get_running_loop()
-        self._due = loop.time() + self._idle_s
-        if self._timer is None:
-            self._timer = loop.call_at(self._due, self._look, loop)
-
-    def end(self) -> None:
-        """The wait is over."""
-        self._due = None
-
-    def close(self) -> None:
-        """Never flush again."""
-        self._due = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = None
-        if self._due is None:
-            return
-        if self._due > loop.time():
-            self._timer = loop.call_at(self._due, self._look, loop)
-        else:
-            self._due = None
-            self._flush()
+def _first(group: BaseExceptionGroup[Loss]) -> Loss:
+    """The first error in a group of groups."""
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
-class _InputEnd:
-    """How the input ended, and how long the rest may take."""
-
-    def __init__(self) -> None:
-        self.outcome: Outcome | None = None
-        self._give_up_at: float | None = None
-        self._cut: Ending | None = None
-        self._timeout: asyncio.Timeout | None = None
-
-    def limit(self, ending: Ending, give_up_at: float) -> None:
-        """Allow the rest no more time than until ``give_up_at``; the first call counts."""
-        if self._give_up_at is None:
-            self._give_up_at, self._cut = give_up_at, ending
-            if self._timeout is not None:
-                self._timeout.reschedule(give_up_at)
-
-    @asynccontextmanager
-    async def patience(self) -> AsyncIterator[None]:
-        """A timeout that :meth:`limit` sets, before or while it runs."""
-        async with asyncio.timeout_at(self._give_up_at) as self._timeout:
-            try:
-                yield
-            finally:
-                self._timeout = None
-
-    def give_up(self) -> None:
-        """The rest took too long, so an input that was complete is not any more."""
-        if self._cut is not None and (self.outcome is None or self.outcome.error is None):
-            self.outcome = Outcome(self._cut)
-
-
-def check_size(message: str | bytes, max_bytes: int) -> None:
-    """Refuse a message that is too large, in words; the library would cut the connection.
-
-    Raises:
-        MessageTooLarge: If it has more than ``max_bytes`` bytes, or characters.
-    """
-    if len(message) > max_bytes:
-        raise MessageTooLarge(len(message), max_bytes)
-
-
-async def send(socket: Connection[Message], message: Message, timeout_s: float | None) -> None:
-    """Send ``message``.
-
-    Raises:
-        SlowConsumer: If the peer takes nothing for ``timeout_s``.
-        ConnectionClosed: If it is gone.
-    """
-    try:
-        async with asyncio.timeout(timeout_s):
-            await socket.send(message)
-    except TimeoutError as exc:
-        raise SlowConsumer(f"the client took no message for {timeout_s:g} s") from exc
+def _loss_outcome(loss: Loss) -> Outcome:
+    if isinstance(loss, SlowConsumer):
+        return Outcome(Ending.FAILED, loss)
+    return Outcome(Ending.GONE)

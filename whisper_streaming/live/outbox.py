@@ -1,4 +1,4 @@
-"""What waits to be sent to one client."""
+"""What waits to be sent to one client, or for a stage on the way there."""
 
 import asyncio
 from collections.abc import Iterable
@@ -12,10 +12,10 @@ class Outbox:
 
     Args:
         max_pending: How many events may be kept. A client that leaves more unread is too slow
-            and loses its connection, because words are never dropped.
+            and loses its connection, because words are never dropped. None for no bound.
     """
 
-    def __init__(self, max_pending: int) -> None:
+    def __init__(self, max_pending: int | None) -> None:
         self._max_pending = max_pending
         self._kept: list[Event] = []
         self._has_partial = False
@@ -37,7 +37,7 @@ class Outbox:
                 self._drop_partial()
                 self._has_partial = True
             self._kept.append(event)
-        if len(self._kept) > self._max_pending:
+        if self._max_pending is not None and len(self._kept) > self._max_pending:
             raise SlowConsumer(f"{len(self._kept)} messages wait and none is being read")
         if self._kept:
             self._changed.set()

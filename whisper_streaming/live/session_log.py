@@ -4,6 +4,9 @@ import logging
 from collections.abc import MutableMapping
 from typing import Any
 
+Log = logging.LoggerAdapter[logging.Logger]
+"""What a session writes its lines to."""
+
 
 class SessionLogger(logging.LoggerAdapter[logging.Logger]):
     """Puts the session's number, protocol and peer before each line."""

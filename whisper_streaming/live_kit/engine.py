@@ -4,6 +4,7 @@ import logging
 import threading
 import warnings
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
@@ -14,8 +15,10 @@ from whisper_streaming.config import BackendSettings, ServerConfig
 from whisper_streaming.engine.priority import lower_priority_of_new_threads, native_threads
 from whisper_streaming.errors import SessionStateError
 from whisper_streaming.live.session_setup import check_defaults
+from whisper_streaming.live.stages import StageSet
 from whisper_streaming.live_kit.options import EngineOptions, read_options
 from whisper_streaming.live_kit.runtime import Runtime, when_gone
+from whisper_streaming.stage_set import load_stages
 from whisper_streaming.vad import Vad, create_vad
 
 BackendFactory = Callable[[BackendSettings], Backend]
@@ -78,7 +81,7 @@ class TranscriptionEngine:
         if self.options.notices:
             text = ", ".join(self.options.notices)
             warnings.warn(f"without effect: {text}", OptionWithoutEffect, stacklevel=2)
-        self._backend, self._vad = _load(self.config, backend_factory)
+        self._backend, self._vad, self._stages = _load(self.config, backend_factory)
         self._info = _without_advice(self._backend.info)
         if not self.config.backend.models and self._info is not self._backend.info:
             logger.info("%s", self._backend.info.model(None).notice)  # has the cause
@@ -108,7 +111,7 @@ class TranscriptionEngine:
             if self._is_closed:
                 raise SessionStateError("the engine is closed")
             if self._runtime is None or self._runtime.is_over:
-                self._runtime = Runtime(self._backend, self._vad, self.config)
+                self._runtime = Runtime(self._backend, self._vad, self._stages, self.config)
                 when_gone(self, self._runtime.loop, self._runtime.close_soon)
             elif not self._runtime.is_here:
                 raise SessionStateError(
@@ -134,6 +137,7 @@ class TranscriptionEngine:
             await runtime.close()
         if self._holds_model and (runtime is None or not runtime.hangs):
             self._holds_model = False
+            self._stages.close()
             self._backend.close()
 
     async def __aenter__(self) -> Self:
@@ -158,16 +162,17 @@ def _without_advice(info: BackendInfo) -> BackendInfo:
     return replace(info, models=models)
 
 
-def _load(config: ServerConfig, backend_factory: BackendFactory) -> tuple[Backend, Vad]:
+def _load(config: ServerConfig, backend_factory: BackendFactory) -> tuple[Backend, Vad, StageSet]:
     earlier_threads = native_threads()
-    backend = backend_factory(config.backend)
-    try:
+    with ExitStack() as stack:
+        stages = load_stages(config)
+        stack.callback(stages.close)
+        backend = backend_factory(config.backend)
+        stack.callback(backend.close)
         backend.warm_up()
         check_defaults(config, backend.info)
         vad = create_vad(config.vad.detector)
-    except BaseException:
-        backend.close()
-        raise
+        stack.pop_all()
     if backend.info.is_processor_bound:
         lower_priority_of_new_threads(earlier_threads)
-    return backend, vad
+    return backend, vad, stages

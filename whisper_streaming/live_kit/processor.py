@@ -80,10 +80,10 @@ class AudioProcessor:
         query = AsrQuery(
             language=language or None, target_language=target_language or None, mode=mode
         )
-        wishes = replace(query.wishes(), prompt=transcription_engine.options.prompt)
+        self._wishes = replace(query.wishes(), prompt=transcription_engine.options.prompt)
         config, backend = transcription_engine.config, transcription_engine.backend
         self._query = query
-        self._setup = set_up_session(wishes, config, backend)
+        self._setup = set_up_session(self._wishes, config, backend)
         self._session: ProgramSession | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_over = False
@@ -110,7 +110,12 @@ class AudioProcessor:
             raise SessionStateError("an AudioProcessor is for one session; make another one")
         runtime = self._engine.runtime()
         session = ProgramSession(
-            runtime, self._engine.config, self._setup, self._create_codec(), self._notices()
+            runtime,
+            self._engine.config,
+            self._wishes,
+            self._setup,
+            self._create_codec(),
+            self._notices(),
         )
         self._session, self._task = session, runtime.start(session)
         results = _Results(session.pipe.states, self._task, self._engine)

@@ -14,6 +14,7 @@ from whisper_streaming.config import ServerConfig
 from whisper_streaming.engine.base import Decoder
 from whisper_streaming.engine.scheduler import Scheduler, SchedulerConfig
 from whisper_streaming.live.media_pool import MediaPool
+from whisper_streaming.live.stages import StageSet
 from whisper_streaming.live.vad_thread import VadThread
 from whisper_streaming.vad import Vad
 
@@ -43,15 +44,17 @@ class Runtime:
         loop: The event loop.
         vad: Finds speech for all sessions.
         media: Decodes containers for all sessions.
+        stages: What happens to the words of all sessions.
     """
 
-    def __init__(self, backend: Backend, vad: Vad, config: ServerConfig) -> None:
+    def __init__(self, backend: Backend, vad: Vad, stages: StageSet, config: ServerConfig) -> None:
         self.loop = asyncio.get_running_loop()
         self._scheduler = Scheduler(
             backend, SchedulerConfig(decode_timeout_s=config.scheduler.decode_timeout_s)
         )
         self.vad = VadThread(vad)
         self.media = MediaPool(config.media)
+        self.stages = stages
         self._drain_timeout_s = config.limits.drain_timeout_s + _DRAIN_GRACE_S
         self._sessions: dict[asyncio.Task[None], Runnable] = {}
         self._numbers = count(1)

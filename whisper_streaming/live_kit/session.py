@@ -7,12 +7,15 @@ from whisper_streaming.config import ServerConfig
 from whisper_streaming.core.audio import seconds
 from whisper_streaming.core.session import Session
 from whisper_streaming.errors import WhisperStreamingError
-from whisper_streaming.live.live_session import Ending, LiveSession, Timing
+from whisper_streaming.live.input_end import Ending
+from whisper_streaming.live.live_session import LiveSession, Timing
 from whisper_streaming.live.session_log import SessionLogger
 from whisper_streaming.live.session_setup import SessionSetup
+from whisper_streaming.live.stages import StageContext
 from whisper_streaming.live_kit.codec import FrontDataCodec
 from whisper_streaming.live_kit.pipe import Pipe
 from whisper_streaming.live_kit.runtime import Runtime
+from whisper_streaming.wire.base import Configure
 from whisper_streaming.wire.whisper_live_kit_messages import FrontData
 
 logger = logging.getLogger("whisper_streaming.session")
@@ -25,6 +28,7 @@ class ProgramSession:
     Args:
         runtime: What the sessions share.
         config: The engine's settings.
+        wishes: What the program asked for.
         setup: What this session gets.
         codec: From bytes, to states.
         notices: What the program should be told first.
@@ -38,6 +42,7 @@ class ProgramSession:
         self,
         runtime: Runtime,
         config: ServerConfig,
+        wishes: Configure,
         setup: SessionSetup,
         codec: FrontDataCodec,
         notices: Sequence[str],
@@ -67,6 +72,7 @@ class ProgramSession:
             # How long a session lasts, and how slowly it is read, is the program's own affair.
             timing=Timing(None, config.endpoint.idle_flush_s, send_timeout_s=None),
             log=self._log,
+            stages=runtime.stages.create(StageContext(wishes, setup, runtime.decoder, self._log)),
         )
 
     async def run(self) -> None:

@@ -35,6 +35,8 @@ examples:
   %(prog)s --language auto --task translate detect each speaker's language, write English
   %(prog)s --forward-url http://localhost:8000/captions --max-messages 5
                                             final segments as JSON to a service, five in a post
+  %(prog)s --record-dir records --record-keep-days 30
+                                            files of each session: captions, words, events
   %(prog)s --config server.toml --set policy.min_chunk_s=0.5
 
 Settings come from, last wins: defaults, --config FILE.toml, environment variables such as
@@ -76,7 +78,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_network_flags(parser.add_argument_group("who may connect"))
     _add_model_flags(parser.add_argument_group("model"))
     _add_session_flags(parser.add_argument_group("defaults of sessions that do not say"))
+    _add_speaker_flags(parser.add_argument_group("who speaks"))
     _add_forwarding_flags(parser.add_argument_group("forwarding of final segments"))
+    _add_record_flags(parser.add_argument_group("records of sessions"))
     _add_general_flags(parser.add_argument_group("general"))
     _add_whisperx_flags(parser.add_argument_group("whisperx only"))
     return parser
@@ -123,9 +127,16 @@ _SETTING_NAMES: Final = frozenset(
         "vad.enabled",
         "vad.threshold",
         "policy.kind",
+        "diarization.enabled",
+        "diarization.min_speakers",
+        "diarization.max_speakers",
         "forward.url",
         "forward.max_messages",
         "forward.interval_s",
+        "record.dir",
+        "record.audio",
+        "record.keep_days",
+        "text_hook.name",
     }
 )
 
@@ -257,6 +268,27 @@ def _add_session_flags(group: "argparse._ArgumentGroup") -> None:
     )
 
 
+def _add_speaker_flags(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument(
+        "--enable-diarization",
+        dest="diarization.enabled",
+        action="store_true",
+        help="label final words with who speaks: SPEAKER_00, SPEAKER_01, ...",
+    )
+    group.add_argument(
+        "--min-speakers",
+        dest="diarization.min_speakers",
+        metavar="N",
+        help="while fewer were heard, a new one is believed more easily (default: 1)",
+    )
+    group.add_argument(
+        "--max-speakers",
+        dest="diarization.max_speakers",
+        metavar="N",
+        help="with so many heard, nobody is taken for a new one (default: 8)",
+    )
+
+
 def _add_forwarding_flags(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
         "-f",
@@ -282,7 +314,34 @@ def _add_forwarding_flags(group: "argparse._ArgumentGroup") -> None:
     )
 
 
+def _add_record_flags(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument(
+        "--record-dir",
+        dest="record.dir",
+        metavar="DIR",
+        help="write what each session says to files there: JSON lines, SRT and VTT",
+    )
+    group.add_argument(
+        "--record-audio",
+        dest="record.audio",
+        action="store_true",
+        help="write the audio that was received, too, as FLAC",
+    )
+    group.add_argument(
+        "--record-keep-days",
+        dest="record.keep_days",
+        metavar="DAYS",
+        help="remove records that are older (default: keep them)",
+    )
+
+
 def _add_general_flags(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument(
+        "--text-hook",
+        dest="text_hook.name",
+        metavar="MODULE:FUNCTION",
+        help="a Python function over all text that leaves the server, for redaction and glossaries",
+    )
     group.add_argument(
         "--log-level",
         type=str.upper,
@@ -301,7 +360,6 @@ def _add_general_flags(group: "argparse._ArgumentGroup") -> None:
 
 
 def _add_whisperx_flags(group: "argparse._ArgumentGroup") -> None:
-    group.add_argument("--enable-diarization", action="store_true", help="label who speaks")
     group.add_argument("--huggingface-token", metavar="TOKEN", help="for models behind a login")
 
 
@@ -309,10 +367,9 @@ def _check_whisperx(arguments: argparse.Namespace) -> None:
     given: Mapping[str, object] = vars(arguments)
     if given.get("backend.kind") == "whisperx":
         raise ModelLoadError(
-            "the backend whisperx is not available in this version; "
-            "take --backend faster_whisper, without --enable-diarization"
+            "the backend whisperx is not available in this version; take --backend faster_whisper"
         )
-    for name in ("enable_diarization", "huggingface_token"):
+    for name in ("huggingface_token",):
         if name in given:
             raise ConfigurationError(
                 f"--{name.replace('_', '-')} belongs to --backend whisperx, which is not available "

@@ -22,20 +22,15 @@ from whisper_streaming.errors import (
     SlowConsumer,
     WhisperStreamingError,
 )
-from whisper_streaming.live.live_session import (
-    Ending,
-    LiveSession,
-    Outcome,
-    Socket,
-    Timing,
-    check_size,
-    send,
-)
+from whisper_streaming.live.connection import Socket, check_size, send
+from whisper_streaming.live.input_end import Ending, Outcome
+from whisper_streaming.live.live_session import LiveSession, Timing
 from whisper_streaming.live.media_pool import MediaPool
 from whisper_streaming.live.observers import ObserveSession, SessionFacts, SessionObserver
 from whisper_streaming.live.session_log import SessionLogger
 from whisper_streaming.live.session_setup import SessionSetup, set_up_session
 from whisper_streaming.live.session_stats import RecentLatencies, SessionStats
+from whisper_streaming.live.stages import StageContext, StageSet
 from whisper_streaming.live.vad_thread import VadThread
 from whisper_streaming.server.client_manager import ClientManager, Place
 from whisper_streaming.server.measured import Measured
@@ -65,6 +60,7 @@ class Service:
     media: MediaPool
     measured: Measured | None = None
     observe: Sequence[ObserveSession] = ()
+    stages: StageSet = field(default_factory=StageSet)
     latencies: RecentLatencies = field(default_factory=RecentLatencies)
 
 
@@ -119,7 +115,7 @@ class ServeClient:
         wishes = await self._read_options()
         with self._service.manager.admit(wishes.max_connection_time_s) as place:
             setup = set_up_session(wishes, self._service.config, self._service.backend)
-            live = self._live = self._create_session(setup, place)
+            live = self._live = self._create_session(wishes, setup, place)
             self._log.info("opened %s", _describe(wishes, setup, place))
             await self._say(self._codec.welcome(self._welcome(setup)))
             outcome = await live.run(self._open_observers(wishes, setup))
@@ -146,9 +142,12 @@ class ServeClient:
                 return wishes
         raise InvalidMessage("the first message must be the options")
 
-    def _create_session(self, setup: SessionSetup, place: Place) -> LiveSession[str]:
+    def _create_session(
+        self, wishes: Configure, setup: SessionSetup, place: Place
+    ) -> LiveSession[str]:
         service, session = self._service, Session(setup.session)
         self._log = SessionLogger(logger, {"session": f"{place.number} {self._label}"})
+        context = StageContext(wishes, setup, service.decoder, self._log)
         live = LiveSession(
             self._socket,
             self._codec,
@@ -164,6 +163,7 @@ class ServeClient:
             ),
             log=self._log,
             stats=SessionStats(service.latencies),
+            stages=service.stages.create(context),
         )
         place.report_with(lambda: self._report(live, setup), lambda: not session.has_open_utterance)
         return live

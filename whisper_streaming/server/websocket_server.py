@@ -5,7 +5,7 @@ import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Final, Self
 
@@ -22,7 +22,9 @@ from whisper_streaming.errors import SessionStateError
 from whisper_streaming.forward import Forwarder, create_forwarder
 from whisper_streaming.live.media_pool import MediaPool
 from whisper_streaming.live.session_setup import check_defaults, segment_rules
+from whisper_streaming.live.stages import StageSet
 from whisper_streaming.live.vad_thread import VadThread
+from whisper_streaming.records import Recorder, create_recorder
 from whisper_streaming.server.client_manager import ClientManager
 from whisper_streaming.server.http import Routes
 from whisper_streaming.server.info import public_info
@@ -34,6 +36,7 @@ from whisper_streaming.server.process_stats import process_stats
 from whisper_streaming.server.serve_client import ServeClient, Service
 from whisper_streaming.server.signals import Signals
 from whisper_streaming.server.tls import create_tls_context
+from whisper_streaming.stage_set import load_stages
 from whisper_streaming.vad import create_vad
 
 BackendFactory = Callable[[BackendSettings], Backend]
@@ -131,6 +134,7 @@ class WhisperStreamingServer:
             ListenError: If the address cannot be had.
             CertificateError: If the certificate or its key cannot be used.
             ForwardingError: If segments cannot be forwarded to the URL given.
+            RecordError: If nothing can be recorded in the folder given.
             ModelLoadError: If the model cannot be had or does not decode.
             ConfigurationError: If the settings and the model do not fit.
         """
@@ -145,6 +149,7 @@ class WhisperStreamingServer:
             ListenError: If the address cannot be had.
             CertificateError: If the certificate or its key cannot be used.
             ForwardingError: If segments cannot be forwarded to the URL given.
+            RecordError: If nothing can be recorded in the folder given.
             ModelLoadError: If the model cannot be had or does not decode.
             ConfigurationError: If the settings and the model do not fit.
         """
@@ -259,17 +264,20 @@ class WhisperStreamingServer:
         host = self.config.host if host is None else host
         port = self.config.port if port is None else port
         tls = create_tls_context(self.config.tls)
-        forwarder = create_forwarder(self.config.forward, segment_rules(self.config.segment))
-        # The address first: a taken port should not cost the time that a model takes. Nobody
-        # can connect, because the sockets do not listen before the model is ready.
-        sockets = bind_sockets(host, port)
-        try:
+        rules = segment_rules(self.config.segment)
+        forwarder = create_forwarder(self.config.forward, rules)
+        recorder = create_recorder(self.config.record, self.config.captions, rules)
+        with ExitStack() as stack:
+            # The address first: a taken port should not cost the time that a model takes. Nobody
+            # can connect, because the sockets do not listen before the model is ready.
+            sockets = bind_sockets(host, port)
+            for listener in sockets:
+                stack.callback(listener.close)
+            stages = load_stages(self.config)
+            stack.callback(stages.close)
             threads = native_threads()
             backend = self._backend_factory(self.config.backend)
-            yield _Loaded(host, sockets, tls, backend, threads, forwarder)
-        finally:
-            for listener in sockets:
-                listener.close()
+            yield _Loaded(host, sockets, tls, backend, threads, forwarder, recorder, stages)
 
     async def _open(self, loaded: "_Loaded") -> None:
         """Warm up, then listen."""
@@ -287,11 +295,16 @@ class WhisperStreamingServer:
             if loaded.forwarder is not None:
                 loaded.forwarder.open()
                 stack.push_async_callback(loaded.forwarder.close)
+            if loaded.recorder is not None:
+                loaded.recorder.open()
+                stack.push_async_callback(asyncio.to_thread, loaded.recorder.close)
             watch = LoopWatch()
             watch.open()
             stack.callback(watch.close)
             self._describe_in_status(service, scheduler, watch)
-            self._describe_forwarding(loaded.forwarder)
+            self._describe_observers(loaded)
+            for name, describe in loaded.stages.sections.items():
+                self.client_manager.add_section(name, describe)
             running = _Running(loaded.port, loaded.backend, scheduler, loaded.forwarder)
             routes = self._create_routes(service.backend)
             try:
@@ -362,7 +375,8 @@ class WhisperStreamingServer:
             measured=self.measured,
             speech_vad=VadThread(create_vad(self.config.vad.detector)),
             media=MediaPool(self.config.media),
-            observe=() if loaded.forwarder is None else (loaded.forwarder.observe,),
+            observe=[each.observe for each in (loaded.forwarder, loaded.recorder) if each],
+            stages=loaded.stages,
         )
 
     def _scheduler_config(self) -> SchedulerConfig:
@@ -381,9 +395,12 @@ class WhisperStreamingServer:
         self.client_manager.add_section("event_loop", lambda: asdict(watch.stats()))
         self.client_manager.add_section("process", lambda: asdict(process_stats()))
 
-    def _describe_forwarding(self, forwarder: Forwarder | None) -> None:
+    def _describe_observers(self, loaded: "_Loaded") -> None:
+        forwarder, recorder = loaded.forwarder, loaded.recorder
         if forwarder is not None:
             self.client_manager.add_section("forwarding", lambda: asdict(forwarder.stats()))
+        if recorder is not None:
+            self.client_manager.add_section("records", lambda: asdict(recorder.stats()))
 
     def _expect_running(self) -> "_Running":
         if self._running is None:
@@ -401,6 +418,8 @@ class _Loaded:
     backend: Backend
     earlier_threads: frozenset[int]  # before the backend was loaded
     forwarder: Forwarder | None
+    recorder: Recorder | None
+    stages: StageSet
 
     @property
     def port(self) -> int:

@@ -1,0 +1,122 @@
+"""Where the hook stands in a session: after everything else, before all who read."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from whisper_streaming.core.audio import FloatArray
+from whisper_streaming.core.events import (
+    Event,
+    LanguageDetected,
+    PartialUpdated,
+    SessionEnded,
+    SessionFailed,
+    UtteranceEnded,
+    WordsCommitted,
+)
+from whisper_streaming.core.hypothesis import Words
+from whisper_streaming.core.transcript import Segment, SegmentRules, Transcript
+from whisper_streaming.live.stages import Emit, EventSource
+
+_ENGLISH: Final = "en"  # what Whisper translates to
+
+
+@dataclass(frozen=True, slots=True)
+class TextFacts:
+    """What a hook may want to know about a text.
+
+    Attributes:
+        uid: The client's name for its session.
+        language: Of the text, as a Whisper code; None while it is not known.
+        speaker: Who says it, if anybody found out.
+        is_final: The text will not change any more. Else it is what there is so far of a segment.
+    """
+
+    uid: str
+    language: str | None
+    speaker: str | None
+    is_final: bool
+
+
+Apply = Callable[[Words, TextFacts], Awaitable[Words]]
+"""Gives words as they are to be sent; raises nothing and takes a bounded time."""
+
+
+class TextHookStage:
+    """Shows a hook whole segments.
+
+    A name or a number may be several words long, so no word is final before its segment is
+    complete: until then it is shown as text that may change, which the hook sees, too.
+
+    Args:
+        apply: The hook.
+        rules: When a segment is complete.
+        uid: The client's name for its session.
+        language: Spoken; None while it is to be detected.
+        is_translated: The session gives English, whatever is spoken.
+    """
+
+    def __init__(
+        self,
+        apply: Apply,
+        rules: SegmentRules,
+        *,
+        uid: str,
+        language: str | None,
+        is_translated: bool = False,
+    ) -> None:
+        self._apply = apply
+        self._transcript = Transcript(rules, retain=1)
+        self._uid = uid
+        self._language = _ENGLISH if is_translated else language
+        self._is_translated = is_translated
+        self._utterance_id = 0
+        self._shows_partial = False
+
+    def receive_audio(self, samples: FloatArray) -> None:
+        """See :class:`~whisper_streaming.live.stages.Stage`."""
+
+    async def run(self, source: EventSource, emit: Emit) -> None:
+        """See :class:`~whisper_streaming.live.stages.Stage`."""
+        while events := await source.take():
+            changed = [each for event in events for each in await self._receive(event)]
+            emit([*changed, *await self._show_open()])
+        if rest := await self._commit(self._transcript.complete_open()):
+            emit(rest)
+
+    async def _receive(self, event: Event) -> list[Event]:
+        """What goes out of the final events; what is open is shown after all of them."""
+        match event:
+            case (
+                WordsCommitted(utterance_id=utterance_id)
+                | PartialUpdated(utterance_id=utterance_id)
+            ):
+                self._utterance_id, self._shows_partial = utterance_id, True
+                return await self._commit(self._transcript.apply(event))
+            case UtteranceEnded() | SessionEnded() | SessionFailed():
+                self._shows_partial = False
+                return [*await self._commit(self._transcript.apply(event)), event]
+            case LanguageDetected(language=language) if not self._is_translated:
+                self._language = language
+        return [event]
+
+    async def _commit(self, segments: tuple[Segment, ...]) -> list[Event]:
+        committed: list[Event] = []
+        for segment in segments:
+            words = await self._apply(segment.words, self._facts(segment, is_final=True))
+            if words:
+                committed.append(WordsCommitted(self._utterance_id, words))
+        return committed
+
+    async def _show_open(self) -> list[Event]:
+        if not self._shows_partial:
+            return []
+        self._shows_partial = False
+        segment = self._transcript.open_segment
+        words: Words = ()
+        if segment is not None:
+            words = await self._apply(segment.words, self._facts(segment, is_final=False))
+        return [PartialUpdated(self._utterance_id, words)]
+
+    def _facts(self, segment: Segment, *, is_final: bool) -> TextFacts:
+        return TextFacts(self._uid, self._language, segment.speaker, is_final)
