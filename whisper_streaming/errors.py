@@ -24,6 +24,8 @@ WhisperStreamingError            .public_reason  .close_code  .retryable
 ├── MediaError                   a recording that cannot be opened or decoded
 │   └── FFmpegError              the ffmpeg program is missing, ended, or does not answer
 ├── BenchmarkError               a measurement that cannot be made        exit status 1
+├── SpeechError                  text cannot be spoken or played
+├── TranslationError             a passage cannot be translated; its words are there all the same
 └── ClientError                  what a client program can catch
     ├── AudioSourceError         no microphone, no such file, not audio
     ├── ServerRefused            .reason  .retry_after_s
@@ -260,6 +262,18 @@ class BenchmarkError(WhisperStreamingError):
 
 
 def describe_problems(problems: Iterable[Mapping[str, object]]) -> str:
+class SpeechError(WhisperStreamingError):
+    """Text cannot be spoken, or speech not be saved or played; the message says what to do."""
+
+
+class TranslationError(WhisperStreamingError):
+    """A passage cannot be translated; the message is fit for a peer."""
+
+    @property
+    def public_reason(self) -> str:
+        return str(self)
+
+
     """One line that names each wrong field and what is wrong with it.
 
     Args:

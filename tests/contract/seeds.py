@@ -12,7 +12,6 @@ SEEDS = Path(__file__).parent.parent / "seeds"
 
 # The whole document, so that an open row of docs/contract.md names where the work goes on.
 WHISPERX = "the whisperx backend: forced alignment and speaker diarization"
-SPEECH_OUTPUT = "speech output"
 
 
 class Kind(Enum):
@@ -52,7 +51,6 @@ OPEN: dict[str, str] = {
     "guide/whisperx-specific-options/bash": WHISPERX,
     "guide/whisperx-backend/python": WHISPERX,
     "guide/latency-measurements/small-whisperx": WHISPERX,
-    "guide/tts-integration/python": SPEECH_OUTPUT,
 }
 
 _KINDS = {

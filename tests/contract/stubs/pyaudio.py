@@ -1,7 +1,8 @@
-"""A sound card with one microphone, for programs that are run as they are printed.
+"""A sound card with a microphone and a loudspeaker, for programs that are run as they are printed.
 
-It plays the recording that ``MICROPHONE_RECORDING`` names (WAV, 16 kHz, mono, 16 bit) into the
-program, faster than real time, and presses Ctrl-C when it is over, as a speaker would.
+The microphone plays the recording that ``MICROPHONE_RECORDING`` names (WAV, 16 kHz, mono, 16 bit)
+into the program, faster than real time, and presses Ctrl-C when it is over, as a speaker would.
+The loudspeaker is silent.
 """
 
 import os
@@ -50,6 +51,19 @@ class Stream:
             os.kill(os.getpid(), signal.SIGINT)
 
 
+class Loudspeaker:
+    """Takes samples as fast as they come."""
+
+    def write(self, samples: bytes) -> None:
+        """Nobody hears it."""
+
+    def stop_stream(self) -> None:
+        """All was played."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
 class PyAudio:
     """The sound system."""
 
@@ -59,12 +73,21 @@ class PyAudio:
         format: int,
         channels: int,
         rate: int,
-        input: bool,
-        input_device_index: int,
-        frames_per_buffer: int,
-        stream_callback: _Callback,
-    ) -> Stream:
-        if (format, channels, rate, input, input_device_index) != (paInt16, 1, 16000, True, 0):
+        input: bool = False,
+        output: bool = False,
+        input_device_index: int | None = None,
+        frames_per_buffer: int = 0,
+        stream_callback: _Callback | None = None,
+    ) -> Stream | Loudspeaker:
+        if output:
+            return Loudspeaker()
+        if stream_callback is None or (format, channels, rate, input, input_device_index) != (
+            paInt16,
+            1,
+            16000,
+            True,
+            0,
+        ):
             raise OSError(-9997, "Invalid sample rate")
         return Stream(rate, frames_per_buffer, stream_callback)
 
