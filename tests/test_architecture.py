@@ -42,8 +42,9 @@ ALLOWED = {
     "records": {"live", "captions", "core", "config", "errors"},
     "forward": {"live", "core", "config", "errors", "version"},
     "diarization": {"live", "engine", "core", "config", "errors"},
+    "alignment": {"live", "backends", "core", "config", "errors"},
     "text_hook": {"live", "core", "config", "errors"},
-    "stage_set": {"text_hook", "diarization", "live", "config"},
+    "stage_set": {"text_hook", "diarization", "alignment", "live", "config"},
     "server": {
         "live",
         "forward",
@@ -94,6 +95,7 @@ ONLY_THROUGH = {
     "vad": {"vad", "vad.base"},
 }
 MAY_LOOK_INSIDE = {
+    "alignment": {"backends.whisperx", "backends.hub_access"},
     "bench": {"backends.model_store", "backends.profile", "backends.allocator"},
     "model_listing": {"backends.model_store"},
     "demo": {"backends.model_store"},
@@ -116,7 +118,7 @@ LIBRARIES = {
     "forward": {"httpx2"},
     "records": {"numpy", "av"},
     "vad": {"numpy", "faster_whisper", "threadpoolctl"},
-    "diarization": {"numpy", "onnxruntime"},
+    "diarization": {"numpy", "onnxruntime", "pyannote", "torch"},
     "backends": {
         "numpy", "ctranslate2", "faster_whisper", "huggingface_hub", "threadpoolctl", "tokenizers",
         "tqdm",
@@ -153,9 +155,11 @@ SIBLINGS = {
 
 # module -> why it imports inside functions
 LATE_IMPORTS = {
+    "alignment.loading": "whisperx is an extra, and brings torch",
     "backends": "create_backend loads the runtime of the chosen backend only",
     "vad": "create_vad loads the runtime of the chosen detector only",
     "__init__": "a client needs nothing of the library, and a program that needs it waits anyway",
+    "diarization.pyannote": "torch and pyannote are extras, and only this embedder needs them",
     "diarization.diarization": "only the embedder of the settings is loaded",
     "cli": "a command loads what it needs, so that --version and listen start at once",
     "bench.cli": "a measurement loads what it needs",

@@ -18,6 +18,7 @@ import numpy as np
 from whisper_streaming.client.folding import TranscriptFold
 from whisper_streaming.client.result import Gap, TranscriptionResult, TranscriptUpdate
 from whisper_streaming.core.audio import FloatArray, samples_of
+from whisper_streaming.core.events import SpeakersRevised
 from whisper_streaming.errors import (
     ClientError,
     ConnectionLost,
@@ -250,6 +251,8 @@ class ClientSession:
             self._waiting_since = self._clock()
         if isinstance(known, Segments):
             return self._receive_segments(known)
+        if isinstance(known, SpeakersRevised):
+            return self._fold.update() if self._fold.revise(known) else None
         self._receive_status(known)
         return None
 

@@ -13,6 +13,7 @@ from whisper_streaming.client.result import (
     append_text,
     segment_fields,
 )
+from whisper_streaming.core.events import SpeakersRevised
 from whisper_streaming.wire.whisper_live_messages import WireSegment
 
 
@@ -44,6 +45,22 @@ class TranscriptFold:
             self._append(segment)
         self._open = still_open[-1] if still_open else None
         return bool(new) or self._open != open_before
+
+    def revise(self, revision: SpeakersRevised) -> bool:
+        """Rename the speakers of completed segments.
+
+        Returns:
+            Whether anything changed.
+        """
+        changed = False
+        for index, segment in enumerate(self._completed):
+            speaker = revision.speaker_of(segment.start, segment.end)
+            if speaker is not None and speaker != segment.speaker:
+                self._completed[index] = replace(segment, speaker=speaker)
+                # Anew: the caller of an earlier update has the old one.
+                self._completed_fields[index] = segment_fields(self._completed[index])
+                changed = True
+        return changed
 
     def complete_open_segment(self) -> None:
         """Take the open segment as final: the server ended without completing it."""

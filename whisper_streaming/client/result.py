@@ -19,7 +19,8 @@ class TranscriptWord(TypedDict):
 class TranscriptSegment(TypedDict):
     """One caption, as callbacks and results give it. Times in seconds since the first sample.
 
-    ``text`` has the leading space that the server sends. A completed segment never changes.
+    ``text`` has the leading space that the server sends. A completed segment never changes, but
+    for its speaker, of whom the server may learn more.
     ``committed_text`` is the leading part of an open segment that will not change any more.
     """
 

@@ -73,6 +73,19 @@ class SpeakersRevised:
 
     turns: tuple[SpeakerTurn, ...]
 
+    def speaker_of(self, start: float, end: float) -> str | None:
+        """Who now speaks most of what was said from ``start`` to ``end``; None if that stays."""
+        shares: dict[str, float] = {}
+        for turn in self.turns:
+            shared_s = min(end, turn.end) - max(start, turn.start)
+            # A word may have no length; then it is in a turn or not.
+            if shared_s > 0 or (shared_s == 0 and start == end):
+                shares[turn.speaker] = shares.get(turn.speaker, 0.0) + shared_s
+        if not shares:
+            return None
+        speaker = max(shares, key=shares.__getitem__)
+        return speaker if shares[speaker] >= (end - start) / 2 else None
+
 
 @dataclass(frozen=True, slots=True)
 class UtteranceEnded:

@@ -27,6 +27,7 @@ from whisper_streaming.core.events import (
     PartialUpdated,
     SessionEnded,
     SessionFailed,
+    SpeakersRevised,
     UtteranceEnded,
     WordsCommitted,
 )
@@ -174,6 +175,8 @@ class Transcript:
                 self._partial = _visible(words)
                 self._partial_utterance_id = utterance_id
                 completed += self._believe_sentence_end()
+            case SpeakersRevised():
+                completed += self._revise(event)
             case UtteranceEnded(utterance_id=utterance_id):
                 if self._partial_utterance_id <= utterance_id:
                     self._partial = ()
@@ -206,6 +209,25 @@ class Transcript:
             or word.start - self._open[-1][-1].end > self._rules.pause_s
             or (word.speaker is not None and speaker is not None and word.speaker != speaker)
         )
+
+    def _revise(self, revision: SpeakersRevised) -> list[Segment]:
+        """Rename the speakers of open words, and complete those before a change of speakers."""
+        self._open = [
+            tuple(
+                replace(word, speaker=revision.speaker_of(word.start, word.end) or word.speaker)
+                for word in group
+            )
+            for group in self._open
+        ]
+        completed: list[Segment] = []
+        speakers = [_speaker([group]) for group in self._open]
+        begin = 0
+        for index, speaker in enumerate(speakers):
+            before = next((each for each in speakers[begin:index] if each is not None), None)
+            if speaker is not None and before is not None and speaker != before:
+                completed += self._complete(index - begin)
+                begin = index
+        return completed
 
     def _has_whole_sentence(self) -> bool:
         return len(self._open) > 1 and ends_sentence(join_words(self._open[-1]))

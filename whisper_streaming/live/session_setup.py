@@ -65,7 +65,7 @@ def set_up_session(wishes: Configure, config: ServerConfig, backend: BackendInfo
         quality=_quality_rules(config),
         knows_voices=config.vad.detector == "silero",
     )
-    return SessionSetup(session, model, uses_vad, _notice(wishes, model))
+    return SessionSetup(session, model, uses_vad, _notice(wishes, config, model))
 
 
 def check_defaults(config: ServerConfig, backend: BackendInfo) -> None:
@@ -162,12 +162,14 @@ def _first(wish: float | None, setting: float) -> float:
     return setting if wish is None else wish
 
 
-def _notice(wishes: Configure, model: ModelInfo) -> str | None:
+def _notice(wishes: Configure, config: ServerConfig, model: ModelInfo) -> str | None:
     notices = []
     if wishes.model is not None and wishes.model != model.name:
         notices.append(
             f"The model {wishes.model[:80]!r} is not loaded here; {model.name!r} serves you."
         )
+    if wishes.wants_speakers and not config.diarization.enabled:
+        notices.append("This server does not tell who speaks.")
     if model.notice is not None:
         notices.append(model.notice)
     return " ".join(notices) or None

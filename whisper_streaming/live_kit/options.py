@@ -93,17 +93,16 @@ HONOURED: Final = (
     "model", "model_size", "model_path", "model_dir", "lan", "language", "task",
     "direct_english_translation", "backend", "backend_policy", "beams", "vac", "no_vac", "vad",
     "no_vad", "min_chunk_size", "init_prompt", "pcm_input", "retention_seconds",
-    "transcription",
+    "transcription", "diarization",
 )  # fmt: skip
 """Names that do what they say."""
 
 _NOTHING_TO_DO: Final = "an engine has nothing else to do"
 _OTHER_FOLDER: Final = "give one folder in CTranslate2's format as model"
-_NO_SPEAKERS: Final = "this version does not tell speakers apart"
+_OTHER_SPEAKERS: Final = "speakers are told apart in another way; see docs/diarization.md"
 _NO_TARGETS: Final = "this version translates into English only, with task='translate'"
 
 REFUSED: Final[Mapping[str, str]] = {
-    "diarization": _NO_SPEAKERS,
     "target_language": _NO_TARGETS,
     "no_transcription": _NOTHING_TO_DO,
     "lora_path": "merge the adapter into the model and convert it to CTranslate2's format",
@@ -139,7 +138,7 @@ WITHOUT_EFFECT: Final[Mapping[str, str]] = {
             "diarization_backend", "segmentation_model", "embedding_model",
             "sortformer_model_path", "sortformer_max_speakers",
         ),
-        _NO_SPEAKERS,
+        _OTHER_SPEAKERS,
     ),
     **dict.fromkeys(
         ("nllb_backend", "nllb_size", "translation_backend", "translate_on_complete"), _NO_TARGETS
@@ -248,6 +247,11 @@ def _read_detection(given: Mapping[str, object]) -> Flags:
     return {"vad.enabled": all(known)} if known else {}
 
 
+def _read_diarization(given: Mapping[str, object]) -> Flags:
+    wish = _switch(given, "diarization")
+    return {} if wish is None else {"diarization.enabled": wish}
+
+
 def _read_numbers(given: Mapping[str, object]) -> Flags:
     return {
         setting: given[name]
@@ -264,6 +268,7 @@ _READERS: Final[tuple[Callable[[Mapping[str, object]], Flags], ...]] = (
     _read_backend,
     _read_policy,
     _read_detection,
+    _read_diarization,
     _read_numbers,
 )
 

@@ -48,6 +48,8 @@ class Configure:
         max_connection_time_s: Can only shorten the session.
         target_language: Language that the words are to be translated to, beside the words.
         vad: How speech is found.
+        wants_speakers: The client asked who speaks.
+        max_speakers: Speakers that can be told apart at the most; can only lower the setting.
     """
 
     uid: str
@@ -61,6 +63,8 @@ class Configure:
     max_connection_time_s: float | None = None
     target_language: str | None = None
     vad: VadWishes = field(default_factory=VadWishes)
+    wants_speakers: bool = False
+    max_speakers: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,6 +12,7 @@ from whisper_streaming.core.events import (
     SessionEnded,
     SessionFailed,
     SessionNotice,
+    SpeakersRevised,
     TranslationCommitted,
     TranslationUpdated,
 )
@@ -104,6 +105,7 @@ class WhisperLiveServerCodec:
         messages: list[str] = []
         completed: list[Segment] = []
         translations: list[str] = []
+        revisions: list[str] = []
         failure: list[str] = []
         for event in events:
             completed += self._transcript.apply(event)
@@ -116,6 +118,8 @@ class WhisperLiveServerCodec:
                     self._untold.append({"message": text})
                 case TranslationUpdated() | TranslationCommitted():
                     translations += self._translated(event)
+                case SpeakersRevised():
+                    revisions += self._speaker_turns(event)
                 case AudioGap():
                     messages.append(self._gap(event))
                 case SessionEnded(account=account):
@@ -124,7 +128,7 @@ class WhisperLiveServerCodec:
                     self._account = account
                     failure = self._error(reason)
         messages += self._warnings() + self._segments(completed)
-        return messages + translations + failure
+        return messages + revisions + translations + failure
 
     def fail(self, error: WhisperStreamingError) -> list[str]:
         return self._error(error.public_reason)
@@ -177,6 +181,8 @@ class WhisperLiveServerCodec:
             hotwords=options.hotwords or "",
             max_connection_time_s=options.max_connection_time,
             target_language=options.wanted_translation,
+            wants_speakers=options.enable_diarization,
+            max_speakers=options.max_speakers,
             vad=_vad_wishes(options.vad_parameters),
         )
 
@@ -192,6 +198,15 @@ class WhisperLiveServerCodec:
     def _translated(self, event: TranslationUpdated | TranslationCommitted) -> list[str]:
         assert self._translations is not None  # made with the options, as the captions
         return self._translations.write(event)
+
+    def _speaker_turns(self, revision: SpeakersRevised) -> list[str]:
+        if self._options is None or not self._options.summary:
+            return []  # a stock client would not understand it
+        turns = [
+            {"start": round(turn.start, 3), "end": round(turn.end, 3), "speaker": turn.speaker}
+            for turn in revision.turns
+        ]
+        return [self._message({"speaker_turns": turns})]
 
     def _language(self, event: LanguageDetected) -> list[str]:
         if not self._awaits_language:

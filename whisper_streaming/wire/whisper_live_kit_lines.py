@@ -12,6 +12,7 @@ from whisper_streaming.core.events import (
     LanguageDetected,
     SessionEnded,
     SessionFailed,
+    SpeakersRevised,
     TranslationCommitted,
     TranslationUpdated,
 )
@@ -54,8 +55,9 @@ DIFF_RETENTION: Final = Retention(max_age_s=300.0)
 class LineView:
     """Folds events into lines that end at sentences, pauses, speaker changes or a maximal length.
 
-    Completed lines never change. What follows them is either a last line that grows by final
-    words, or, for clients that cannot be told of a change, part of the buffer.
+    Completed lines never change, but for their translation and their speaker. What follows them
+    is either a last line that grows by final words, or, for clients to whom a change of it costs
+    much, part of the buffer.
 
     Args:
         rules: When a line is completed.
@@ -122,6 +124,8 @@ class LineView:
             case TranslationCommitted():
                 self._open_translation = ""
                 self._attach(event)
+            case SpeakersRevised():
+                self._revise(event)
             case AudioGap(end=end):
                 self._known_until = max(self._known_until, end)
             case SessionEnded(account=account):
@@ -139,6 +143,13 @@ class LineView:
             if line.end > translation.start and translation.text:
                 self._lines[index] = replace(line, translation=translation.text)
             return
+
+    def _revise(self, revision: SpeakersRevised) -> None:
+        """Rename the speakers of lines. In diff mode they are then all sent anew."""
+        for index, line in enumerate(self._lines):
+            label = None if line.is_silence() else revision.speaker_of(line.start, line.end)
+            if label is not None:
+                self._lines[index] = replace(line, speaker=self._speaker_number(label))
 
     def _drop(self, at_most: int) -> None:
         """Drop old lines, at most so many."""

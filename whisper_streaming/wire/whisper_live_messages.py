@@ -6,7 +6,8 @@ extra key or is sent only to a client that asked for it by an option of its own:
 
 - ``numeric_times``: times are numbers instead of strings with three decimals;
 - ``summary``: one ``SESSION_SUMMARY`` message before the socket closes, and an empty
-  ``segments`` list where a shown partial is withdrawn and nothing else is open.
+  ``segments`` list where a shown partial is withdrawn and nothing else is open, and
+  ``speaker_turns`` where speakers of completed segments were found out better.
 """
 
 import json
@@ -16,6 +17,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from whisper_streaming.core.events import SpeakersRevised, SpeakerTurn
 from whisper_streaming.errors import InvalidMessage, describe_problems
 from whisper_streaming.wire.pcm import PcmFormat
 
@@ -66,6 +68,8 @@ class Options(BaseModel):
     max_connection_time: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     enable_translation: bool = False
     target_language: str | None = Field(default=None, max_length=64)
+    enable_diarization: bool = False
+    max_speakers: int | None = Field(default=None, ge=1)
     vad_parameters: VadParameters | None = None
     numeric_times: bool = False
     summary: bool = False
@@ -272,6 +276,7 @@ ServerMessage = (
     | Language
     | Segments
     | Translations
+    | SpeakersRevised
     | Disconnect
     | Summary
     | Unknown
@@ -321,6 +326,8 @@ def _interpret(fields: dict[str, Any]) -> ServerMessage:
         return Segments(tuple(_segment(segment) for segment in fields["segments"]))
     if "translated_segments" in fields:
         return Translations(tuple(map(_translation, fields["translated_segments"])))
+    if "speaker_turns" in fields:
+        return SpeakersRevised(tuple(map(_turn, fields["speaker_turns"])))
     return Unknown()
 
 
@@ -366,6 +373,10 @@ def _translation(fields: dict[str, Any]) -> WireTranslation:
         completed=bool(fields.get("completed", True)),
         language=_text_or_none(fields, "target_language") or "",
     )
+
+
+def _turn(fields: dict[str, Any]) -> SpeakerTurn:
+    return SpeakerTurn(_seconds(fields["start"]), _seconds(fields["end"]), str(fields["speaker"]))
 
 
 def _seconds(value: str | float) -> float:

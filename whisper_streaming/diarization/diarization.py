@@ -1,0 +1,66 @@
+"""Speaker labels for the sessions of a server or an engine."""
+
+from dataclasses import asdict
+
+from whisper_streaming.config import DiarizationSettings
+from whisper_streaming.diarization.embedder import Embedder
+from whisper_streaming.diarization.embedder_thread import EmbedderThread
+from whisper_streaming.diarization.stage import SpeakerStage
+from whisper_streaming.diarization.voices import VoiceRules
+from whisper_streaming.live.stages import StageContext
+
+
+class Diarization:
+    """Makes the stage of each session, around one embedder.
+
+    Args:
+        embedder: Loaded; used in a thread of its own from now on.
+        settings: How many speakers, and how long words may wait.
+    """
+
+    def __init__(self, embedder: Embedder, settings: DiarizationSettings) -> None:
+        self._thread = EmbedderThread(embedder)
+        self._settings = settings
+
+    def create_stage(self, context: StageContext) -> SpeakerStage:
+        """The stage of a session; a client may only lower how many speakers there can be."""
+        settings, info = self._settings, self._thread.info
+        wished = context.wishes.max_speakers or settings.max_speakers
+        most = min(settings.max_speakers, wished)
+        rules = VoiceRules(
+            new_below=info.new_below,
+            same_above=info.same_above,
+            min_speakers=min(settings.min_speakers, most),
+            max_speakers=most,
+            look_back_s=settings.look_back_s,
+        )
+        return SpeakerStage(self._thread, rules, hold_s=settings.hold_s)
+
+    def describe(self) -> dict[str, object]:
+        """For the status page."""
+        return {"engine": self._thread.info.name, **asdict(self._thread.stats())}
+
+    def close(self) -> None:
+        """End the thread. Returns at once. Idempotent."""
+        self._thread.close()
+
+
+def load_diarization(settings: DiarizationSettings) -> Diarization | None:
+    """What the settings ask for, loaded; None if they ask for nothing. Blocking.
+
+    Raises:
+        ModelLoadError: If the embedder cannot be had; which and why.
+    """
+    if not settings.enabled:
+        return None
+    return Diarization(_create_embedder(settings), settings)
+
+
+def _create_embedder(settings: DiarizationSettings) -> Embedder:
+    if settings.model is not None:
+        from whisper_streaming.diarization.pyannote import PyannoteEmbedder
+
+        return PyannoteEmbedder(settings.model, device=settings.device)
+    from whisper_streaming.diarization.embedded import EmbeddedEmbedder
+
+    return EmbeddedEmbedder()

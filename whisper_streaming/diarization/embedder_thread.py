@@ -1,0 +1,164 @@
+"""Embeds the stretches of all sessions in one thread, many at a time."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from whisper_streaming.core.audio import FloatArray
+from whisper_streaming.diarization.embedder import Embedder, EmbedderInfo
+from whisper_streaming.engine.worker import Worker
+from whisper_streaming.errors import BackendError
+
+MAX_STRETCHES_PER_RUN: Final = 32
+"""About 60 ms of work of the embedded network: bounds the wait for the next run."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderStats:
+    """A snapshot.
+
+    Attributes:
+        stretches: How many were embedded.
+        runs: In how many runs.
+        failures: Questions that failed.
+    """
+
+    stretches: int = 0
+    runs: int = 0
+    failures: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Question:
+    """Stretches, and who waits for their embeddings."""
+
+    stretches: Sequence[FloatArray]
+    answer: asyncio.Future[FloatArray]
+
+
+class EmbedderThread:
+    """One embedder for all sessions; of one event loop at a time. Its thread begins with the first
+    question.
+
+    Sessions bound how many questions they have here, so no queue grows without bound.
+    """
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self._waiting: list[_Question] = []
+        self._worker: Worker | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # the worker's
+        self._is_busy = False
+        self._is_open = True
+        self._stats = EmbedderStats()
+
+    def stats(self) -> EmbedderStats:
+        """What was done up to now."""
+        return self._stats
+
+    @property
+    def info(self) -> EmbedderInfo:
+        """Of the embedder."""
+        return self._embedder.info
+
+    def ask(self, stretches: Sequence[FloatArray]) -> asyncio.Future[FloatArray]:
+        """The embeddings of ``stretches`` as :meth:`Embedder.embed` gives them, later.
+
+        A question whose answer is cancelled before its turn is not worked on. The answer is a
+        ``BackendError`` if the embedder fails or is closed.
+        """
+        answer: asyncio.Future[FloatArray] = asyncio.get_running_loop().create_future()
+        if not self._is_open:
+            answer.set_exception(BackendError("the embedder is closed"))
+            return answer
+        self._waiting.append(_Question(stretches, answer))
+        if not self._is_busy:
+            self._is_busy = True
+            # Not at once but in this turn of the loop: what other sessions ask in it joins.
+            asyncio.get_running_loop().call_soon(self._start)
+        return answer
+
+    def close(self) -> None:
+        """End the thread; who still waits gets a ``BackendError``. Returns at once. Idempotent."""
+        self._is_open = False
+        for question in self._waiting:
+            if not question.answer.done():
+                question.answer.set_exception(BackendError("the embedder was closed"))
+        self._waiting.clear()
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+
+    def _start(self) -> None:
+        questions = self._take_questions()
+        if not questions:
+            self._is_busy = False
+            return
+
+        def job() -> Callable[[], None]:
+            answers = _embed(self._embedder, [question.stretches for question in questions])
+            return lambda: self._deliver(questions, answers)
+
+        self._worker_here().submit(job)
+
+    def _worker_here(self) -> Worker:
+        """The thread, for the loop that runs here: a library's caller may begin another one."""
+        loop = asyncio.get_running_loop()
+        if self._worker is None or self._loop is not loop:
+            if self._worker is not None:
+                self._worker.stop()
+            self._worker, self._loop = Worker("speakers", loop), loop
+        return self._worker
+
+    def _take_questions(self) -> list[_Question]:
+        """Remove the oldest questions from the queue, as many as make one run."""
+        self._waiting = [each for each in self._waiting if not each.answer.done()]
+        taken = size = 0
+        for question in self._waiting:
+            size += len(question.stretches)
+            if taken and size > MAX_STRETCHES_PER_RUN:
+                break
+            taken += 1
+        questions, self._waiting = self._waiting[:taken], self._waiting[taken:]
+        return questions
+
+    def _deliver(
+        self, questions: Sequence[_Question], answers: Sequence[FloatArray | BackendError]
+    ) -> None:
+        """Tell the sessions; runs in the loop."""
+        failures = sum(isinstance(answer, BackendError) for answer in answers)
+        stats = self._stats
+        self._stats = EmbedderStats(
+            stats.stretches + sum(len(question.stretches) for question in questions),
+            stats.runs + 1,
+            stats.failures + failures,
+        )
+        for question, answer in zip(questions, answers, strict=True):
+            if question.answer.done():
+                continue
+            if isinstance(answer, BackendError):
+                question.answer.set_exception(answer)
+            else:
+                question.answer.set_result(answer)
+        self._start()
+
+
+def _embed(
+    embedder: Embedder, questions: Sequence[Sequence[FloatArray]]
+) -> list[FloatArray | BackendError]:
+    """The answer to each question, in the thread. Never raises: it would reach nobody."""
+    try:
+        rows = embedder.embed([stretch for question in questions for stretch in question])
+    except Exception as exc:  # noqa: BLE001 - any failure is one of the stretches; the stage logs it
+        if len(questions) > 1:  # each alone, so that a bad one fails alone
+            return [answer for question in questions for answer in _embed(embedder, [question])]
+        error = BackendError(f"the embedding of {len(questions[0])} stretches failed")
+        error.__cause__ = exc
+        return [error]
+    answers: list[FloatArray | BackendError] = []
+    begin = 0
+    for question in questions:
+        answers.append(rows[begin : begin + len(question)])
+        begin += len(question)
+    return answers

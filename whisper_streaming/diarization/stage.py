@@ -1,0 +1,231 @@
+"""Labels a session's committed words with who speaks, on their way to the client."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from whisper_streaming.core.audio import SAMPLE_RATE, AudioBuffer, FloatArray
+from whisper_streaming.core.events import (
+    Event,
+    PartialUpdated,
+    SessionEnded,
+    SessionFailed,
+    SpeakersRevised,
+    SpeakerTurn,
+    UtteranceEnded,
+    WordsCommitted,
+)
+from whisper_streaming.core.hypothesis import Word, Words
+from whisper_streaming.diarization.embedder_thread import EmbedderThread
+from whisper_streaming.diarization.spans import Span, SpanFinder
+from whisper_streaming.diarization.voices import Stretch, VoiceRules, Voices
+from whisper_streaming.errors import BackendError
+from whisper_streaming.live.stages import Emit, EventSource
+
+AUDIO_S: Final = 30.0
+"""Newest audio that is kept: a word that is committed later than that gets a guess."""
+MAX_DUE: Final = 8
+"""Questions of a session that may wait for the embedder; beyond them its words get a guess."""
+
+_Times = tuple[float, float]
+
+logger = logging.getLogger("whisper_streaming.diarization")
+
+
+@dataclass(slots=True, eq=False)
+class _Plan:
+    """The words that left together, what was asked about them, and what they were labelled.
+
+    Attributes:
+        words: In order; glued punctuation, too.
+        spans: Of those that say something, with their audio at hand.
+        answer: The embeddings of the spans' different stretches.
+        rows: Which of them is whose.
+        said: The speaker each word left with; empty until it left.
+    """
+
+    words: Words
+    spans: Sequence[Span]
+    answer: asyncio.Future[FloatArray]
+    rows: Sequence[int]
+    said: list[int] = field(default_factory=list)
+
+
+class SpeakerStage:
+    """One session's labels. See :class:`~whisper_streaming.live.stages.Stage`.
+
+    Words wait at most ``hold_s`` for the embedder, and not at all while it is behind: then they
+    leave with who spoke last, and ``SpeakersRevised`` corrects them when the answer comes.
+
+    Args:
+        embedder: Shared by all sessions.
+        rules: When a voice is another one.
+        hold_s: How long committed words may wait for their labels.
+    """
+
+    def __init__(self, embedder: EmbedderThread, rules: VoiceRules, *, hold_s: float) -> None:
+        self._embedder = embedder
+        self._hold_s = hold_s
+        self._voices = Voices(rules)
+        self._spans = SpanFinder()
+        self._audio = AudioBuffer()
+        self._due: deque[_Plan] = deque()
+        self._has_failed = False
+
+    def receive_audio(self, samples: FloatArray) -> None:
+        """See :class:`~whisper_streaming.live.stages.Stage`."""
+        self._audio.append(samples)
+        self._audio.drop_before(self._audio.end_sample - round(AUDIO_S * SAMPLE_RATE))
+
+    async def run(self, source: EventSource, emit: Emit) -> None:
+        """See :class:`~whisper_streaming.live.stages.Stage`."""
+        try:
+            while events := await source.take():
+                emit(await self._label(events))
+        finally:
+            for plan in self._due:
+                plan.answer.cancel()
+
+    async def _label(self, events: Sequence[Event]) -> list[Event]:
+        """The events with labelled words; corrections of what left before come first."""
+        is_over = any(isinstance(event, SessionEnded | SessionFailed) for event in events)
+        was_behind = bool(self._due)
+        plan = self._ask(events)
+        if self._due and (is_over or not was_behind):
+            await asyncio.wait([self._due[-1].answer], timeout=self._hold_s)
+        corrected = self._take_answers()
+        if any(isinstance(event, UtteranceEnded) for event in events) or is_over:
+            corrected |= {
+                (each.start, each.end): each.speaker for each in self._voices.reconsider()
+            }
+        if plan is None:
+            return [*_revisions(corrected), *events]
+        if not plan.said:
+            plan.said = [self._voices.current or 0] * len(plan.words)
+        for index, word in enumerate(plan.words):
+            plan.said[index] = corrected.pop((word.start, word.end), plan.said[index])
+        return [*_revisions(corrected), *_with_labels(events, plan.said)]
+
+    def _ask(self, events: Sequence[Event]) -> _Plan | None:
+        """Ask about all words that were committed in ``events``; None if there are none."""
+        words = [
+            word for event in events if isinstance(event, WordsCommitted) for word in event.words
+        ]
+        if not words:
+            return None
+        spans = [
+            span
+            for span in self._spans.find(words, _following(events))
+            if self._audio.start_sample <= span.start_sample
+            and span.end_sample <= self._audio.end_sample
+        ]
+        places = {(span.start_sample, span.end_sample): 0 for span in spans}
+        rows = {place: row for row, place in enumerate(places)}
+        if not spans or len(self._due) >= MAX_DUE:
+            return _Plan(tuple(words), (), _nothing(), ())
+        # Copies: the thread reads them while the buffer goes on.
+        stretches = [self._audio.read(*place).copy() for place in places]
+        plan = _Plan(
+            tuple(words),
+            spans,
+            self._embedder.ask(stretches),
+            [rows[span.start_sample, span.end_sample] for span in spans],
+        )
+        self._due.append(plan)
+        return plan
+
+    def _take_answers(self) -> dict[_Times, int]:
+        """Learn from the answers that came; those words that left with another label."""
+        corrected: dict[_Times, int] = {}
+        while self._due and self._due[0].answer.done():
+            plan = self._due.popleft()
+            try:
+                speakers = self._hear(plan)
+            except BackendError:
+                if not self._has_failed:
+                    logger.exception("no speaker labels for some words; said once a session")
+                self._has_failed = True
+                continue
+            if plan.said:
+                pairs = zip(plan.words, plan.said, speakers, strict=True)
+                corrected |= {
+                    (word.start, word.end): now for word, before, now in pairs if before != now
+                }
+            else:
+                plan.said = speakers
+        return corrected
+
+    def _hear(self, plan: _Plan) -> list[int]:
+        """Who speaks each word of ``plan``.
+
+        Raises:
+            BackendError: If the embedder failed.
+        """
+        before = self._voices.current or 0
+        embeddings = plan.answer.result()
+        stretches = [
+            Stretch(
+                plan.words[span.word].start,
+                plan.words[span.word].end,
+                embeddings[row],
+                (span.end_sample - span.start_sample) / SAMPLE_RATE,
+                span.follows_pause,
+            )
+            for span, row in zip(plan.spans, plan.rows, strict=True)
+        ]
+        numbers = dict(
+            zip((span.word for span in plan.spans), self._voices.hear(stretches), strict=True)
+        )
+        speakers: list[int] = []
+        for index in range(len(plan.words)):
+            before = numbers.get(index, before)  # what is glued is of who spoke the word
+            speakers.append(before)
+        return speakers
+
+
+def speaker_label(number: int) -> str:
+    """``"SPEAKER_00"`` of 0, as pyannote and WhisperLive write it."""
+    return f"SPEAKER_{number:02d}"
+
+
+def _following(events: Sequence[Event]) -> Words:
+    """What the newest hypothesis says after the last committed word."""
+    for event in reversed(events):
+        match event:
+            case PartialUpdated(words=words):
+                return words
+            case WordsCommitted() | UtteranceEnded():
+                return ()
+    return ()
+
+
+def _with_labels(events: Sequence[Event], speakers: Iterable[int]) -> list[Event]:
+    labels = iter(speakers)
+
+    def labelled(word: Word) -> Word:
+        return replace(word, speaker=speaker_label(next(labels)))
+
+    return [
+        replace(event, words=tuple(map(labelled, event.words)))
+        if isinstance(event, WordsCommitted)
+        else event
+        for event in events
+    ]
+
+
+def _revisions(corrected: dict[_Times, int]) -> list[Event]:
+    """The corrections as one event, a turn for each word; none of none."""
+    turns = [
+        SpeakerTurn(start, end, speaker_label(speaker))
+        for (start, end), speaker in sorted(corrected.items())
+    ]
+    return [SpeakersRevised(tuple(turns))] if turns else []
+
+
+def _nothing() -> asyncio.Future[FloatArray]:
+    answer: asyncio.Future[FloatArray] = asyncio.get_running_loop().create_future()
+    answer.cancel()
+    return answer
