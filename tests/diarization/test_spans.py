@@ -35,6 +35,17 @@ def test_a_run_goes_on_over_commits_and_over_what_is_not_committed() -> None:
     assert not second[0].follows_pause
 
 
+def test_an_utterance_that_ended_ends_its_run() -> None:
+    finder = SpanFinder()
+    finder.find([word("so", 1.0, 1.2)])
+    finder.end_run()
+
+    spans = finder.find([word("it", 1.2, 1.5)])
+
+    assert seconds(spans) == [(1.2, 1.5)]
+    assert spans[0].follows_pause
+
+
 def test_a_long_run_is_seen_around_each_word() -> None:
     words = [word(str(n), n / 2, n / 2 + 0.5) for n in range(12)]
 

@@ -39,7 +39,11 @@ class SpanFinder:
 
     def __init__(self) -> None:
         self._run_start = 0.0
-        self._last_end: float | None = None
+        self._last_end: float | None = None  # in the run that goes on
+
+    def end_run(self) -> None:
+        """The utterance ended, which is a pause whatever the times of the words say."""
+        self._last_end = None
 
     def find(self, words: Sequence[Word], following: Sequence[Word] = ()) -> list[Span]:
         """The audio for each of ``words`` that is more than glued punctuation.

@@ -13,6 +13,7 @@ from whisper_streaming.core.events import (
     PartialUpdated,
     SessionEnded,
     SessionFailed,
+    SessionNotice,
     SpeakersRevised,
     SpeakerTurn,
     UtteranceEnded,
@@ -31,6 +32,7 @@ MAX_DUE: Final = 8
 """Questions of a session that may wait for the embedder; beyond them its words get a guess."""
 
 _Times = tuple[float, float]
+_FAILED: Final = SessionNotice("Who speaks cannot be told just now; the words go on.")
 
 logger = logging.getLogger("whisper_streaming.diarization")
 
@@ -91,51 +93,63 @@ class SpeakerStage:
 
     async def _label(self, events: Sequence[Event]) -> list[Event]:
         """The events with labelled words; corrections of what left before come first."""
+        words = tuple(
+            word for event in events if isinstance(event, WordsCommitted) for word in event.words
+        )
         is_over = any(isinstance(event, SessionEnded | SessionFailed) for event in events)
         was_behind = bool(self._due)
-        plan = self._ask(events)
+        had_failed = self._has_failed
+        plan = self._ask(words, self._find_spans(events))
         if self._due and (is_over or not was_behind):
             await asyncio.wait([self._due[-1].answer], timeout=self._hold_s)
         corrected = self._take_answers()
-        if any(isinstance(event, UtteranceEnded) for event in events) or is_over:
+        if is_over or any(isinstance(event, UtteranceEnded) for event in events):
             corrected |= {
                 (each.start, each.end): each.speaker for each in self._voices.reconsider()
             }
-        if plan is None:
-            return [*_revisions(corrected), *events]
-        if not plan.said:
-            plan.said = [self._voices.current or 0] * len(plan.words)
-        for index, word in enumerate(plan.words):
-            plan.said[index] = corrected.pop((word.start, word.end), plan.said[index])
-        return [*_revisions(corrected), *_with_labels(events, plan.said)]
-
-    def _ask(self, events: Sequence[Event]) -> _Plan | None:
-        """Ask about all words that were committed in ``events``; None if there are none."""
-        words = [
-            word for event in events if isinstance(event, WordsCommitted) for word in event.words
+        said = plan.said if plan is not None else []
+        said = said or [self._voices.current or 0] * len(words)
+        said = [
+            corrected.pop((word.start, word.end), speaker)
+            for word, speaker in zip(words, said, strict=True)
         ]
-        if not words:
-            return None
+        if plan is not None:
+            plan.said = said
+        notice = [_FAILED] if self._has_failed and not had_failed else []
+        return [*notice, *_revisions(corrected), *_with_labels(events, said)]
+
+    def _ask(self, words: Words, spans: Sequence[Span]) -> _Plan | None:
+        """Ask about the words that leave now; None where there is nothing to ask, or nobody."""
         spans = [
             span
-            for span in self._spans.find(words, _following(events))
+            for span in spans
             if self._audio.start_sample <= span.start_sample
             and span.end_sample <= self._audio.end_sample
         ]
-        places = {(span.start_sample, span.end_sample): 0 for span in spans}
-        rows = {place: row for row, place in enumerate(places)}
         if not spans or len(self._due) >= MAX_DUE:
-            return _Plan(tuple(words), (), _nothing(), ())
+            return None
+        places = list(dict.fromkeys((span.start_sample, span.end_sample) for span in spans))
         # Copies: the thread reads them while the buffer goes on.
-        stretches = [self._audio.read(*place).copy() for place in places]
-        plan = _Plan(
-            tuple(words),
-            spans,
-            self._embedder.ask(stretches),
-            [rows[span.start_sample, span.end_sample] for span in spans],
-        )
+        answer = self._embedder.ask([self._audio.read(*place).copy() for place in places])
+        rows = [places.index((span.start_sample, span.end_sample)) for span in spans]
+        plan = _Plan(words, spans, answer, rows)
         self._due.append(plan)
         return plan
+
+    def _find_spans(self, events: Sequence[Event]) -> list[Span]:
+        """Of all committed words of ``events``, numbered through."""
+        spans: list[Span] = []
+        words: list[Word] = []  # of one utterance
+        count = 0
+        for event in events:
+            if isinstance(event, WordsCommitted):
+                words += event.words
+            elif isinstance(event, UtteranceEnded):
+                spans += _shifted(self._spans.find(words), count)
+                self._spans.end_run()
+                count += len(words)
+                words = []
+        return spans + _shifted(self._spans.find(words, _following(events)), count)
 
     def _take_answers(self) -> dict[_Times, int]:
         """Learn from the answers that came; those words that left with another label."""
@@ -191,6 +205,10 @@ def speaker_label(number: int) -> str:
     return f"SPEAKER_{number:02d}"
 
 
+def _shifted(spans: Sequence[Span], count: int) -> list[Span]:
+    return [replace(span, word=span.word + count) for span in spans]
+
+
 def _following(events: Sequence[Event]) -> Words:
     """What the newest hypothesis says after the last committed word."""
     for event in reversed(events):
@@ -223,9 +241,3 @@ def _revisions(corrected: dict[_Times, int]) -> list[Event]:
         for (start, end), speaker in sorted(corrected.items())
     ]
     return [SpeakersRevised(tuple(turns))] if turns else []
-
-
-def _nothing() -> asyncio.Future[FloatArray]:
-    answer: asyncio.Future[FloatArray] = asyncio.get_running_loop().create_future()
-    answer.cancel()
-    return answer
