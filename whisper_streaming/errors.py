@@ -20,12 +20,13 @@ WhisperStreamingError            .public_reason  .close_code  .retryable
 ├── ListenError                  the server's address cannot be had   exit status 1
 ├── CertificateError             certificate or key cannot be used    exit status 1
 ├── ForwardingError              segments cannot be forwarded to the URL  exit status 1
+├── RecordError                  sessions cannot be recorded in the folder  exit status 1
 ├── SessionStateError            a call in the wrong state: our bug   1011
 ├── MediaError                   a recording that cannot be opened or decoded
 │   └── FFmpegError              the ffmpeg program is missing, ended, or does not answer
-├── BenchmarkError               a measurement that cannot be made        exit status 1
 ├── SpeechError                  text cannot be spoken or played
 ├── TranslationError             a passage cannot be translated; its words are there all the same
+├── BenchmarkError               a measurement that cannot be made        exit status 1
 └── ClientError                  what a client program can catch
     ├── AudioSourceError         no microphone, no such file, not audio
     ├── ServerRefused            .reason  .retry_after_s
@@ -194,6 +195,10 @@ class ForwardingError(WhisperStreamingError):
     """Segments cannot be forwarded to the URL of the settings; the message says why."""
 
 
+class RecordError(WhisperStreamingError):
+    """Sessions cannot be recorded in the folder of the settings; the message says why."""
+
+
 class SessionStateError(WhisperStreamingError):
     """A session was called in a state that does not allow the call: our bug."""
 
@@ -257,11 +262,6 @@ class ConnectionLost(ClientError):
         self.reason = reason
 
 
-class BenchmarkError(WhisperStreamingError):
-    """A measurement cannot be made: what is measured does not start, or cannot be had."""
-
-
-def describe_problems(problems: Iterable[Mapping[str, object]]) -> str:
 class SpeechError(WhisperStreamingError):
     """Text cannot be spoken, or speech not be saved or played; the message says what to do."""
 
@@ -274,6 +274,11 @@ class TranslationError(WhisperStreamingError):
         return str(self)
 
 
+class BenchmarkError(WhisperStreamingError):
+    """A measurement cannot be made: what is measured does not start, or cannot be had."""
+
+
+def describe_problems(problems: Iterable[Mapping[str, object]]) -> str:
     """One line that names each wrong field and what is wrong with it.
 
     Args:
