@@ -8,6 +8,7 @@ from whisper_streaming.diarization import load_diarization
 from whisper_streaming.live.session_setup import segment_rules
 from whisper_streaming.live.stages import CreateStage, StageSet
 from whisper_streaming.text_hook import load_text_hook
+from whisper_streaming.translation import Translation
 
 
 def load_stages(config: ServerConfig) -> StageSet:
@@ -17,6 +18,7 @@ def load_stages(config: ServerConfig) -> StageSet:
 
     Raises:
         ConfigurationError: If something cannot be had; which and why.
+        ModelLoadError: If a model cannot be loaded.
     """
     creators: list[CreateStage] = []
     sections: dict[str, Callable[[], object]] = {}
@@ -26,9 +28,18 @@ def load_stages(config: ServerConfig) -> StageSet:
             stack.callback(diarization.close)
             creators.append(diarization.create_stage)
             sections["diarization"] = diarization.describe
+        translation = Translation(config.translation, segment_rules(config.segment))
+        stack.callback(translation.close)
+        creators.append(translation.create_stage)
+        sections["translation"] = translation.describe
         hook = load_text_hook(config.text_hook, segment_rules(config.segment))
         if hook is not None:
             stack.callback(hook.close)
             creators.append(hook.create_stage)
             sections["text_hook"] = hook.describe
-        return StageSet(creators, sections=sections, close=stack.pop_all().close)
+        return StageSet(
+            creators,
+            sections=sections,
+            close=stack.pop_all().close,
+            targets=translation.targets,
+        )

@@ -18,7 +18,7 @@ def test_it_tells_of_a_session_that_asks_for_no_model() -> None:
     )
     config = ServerConfig(language=None, limits=LimitSettings(max_connection_time_s=60))
 
-    info = public_info(config, backend)
+    info = public_info(config, backend, ("de", "en"))
 
     assert info == {
         "version": __version__,
@@ -29,6 +29,7 @@ def test_it_tells_of_a_session_that_asks_for_no_model() -> None:
         "languages": ["en", "de"],
         "detects_language": True,
         "language": None,
+        "target_languages": ["de", "en"],
         "max_connection_time_s": 60.0,
     }
     assert json.loads(json.dumps(info)) == info
@@ -44,3 +45,4 @@ def test_it_tells_of_the_embedded_model() -> None:
     assert info["is_embedded_model"] is True
     assert info["notice"] == "Synthetic voices."
     assert info["language"] == "en"
+    assert info["target_languages"] == []

@@ -20,6 +20,8 @@ from whisper_streaming.core.events import (
     PartialUpdated,
     SessionEnded,
     SessionFailed,
+    TranslationCommitted,
+    TranslationUpdated,
     UtteranceEnded,
     WordsCommitted,
 )
@@ -187,3 +189,25 @@ async def test_a_program_with_the_library_has_the_hook_too() -> None:
     text = "".join(line.text for line in states[-1].lines if line.text)
     assert text == " the ***"
     assert "word" not in str([state.to_dict() for state in states])
+
+
+async def test_a_translation_is_changed_as_the_words_are() -> None:
+    events = [
+        TranslationUpdated(0.0, 1.0, "secret so far", "fr"),
+        TranslationCommitted(0.0, 1.0, "my secret", "fr"),
+        TranslationCommitted(1.0, 2.0, "secret", "fr"),
+        TranslationCommitted(2.0, 3.0, None, "fr"),
+    ]
+    left, seen = await _pass([events], lambda text: text.replace("secret", ""))
+
+    assert left == [
+        TranslationUpdated(0.0, 1.0, "so far", "fr"),
+        TranslationCommitted(0.0, 1.0, "my", "fr"),
+        TranslationCommitted(1.0, 2.0, None, "fr"),
+        TranslationCommitted(2.0, 3.0, None, "fr"),
+    ]
+    assert [(text, facts.language, facts.is_final) for text, facts in seen] == [
+        ("secret so far", "fr", False),
+        ("my secret", "fr", True),
+        ("secret", "fr", True),
+    ]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from whisper_streaming.backends.base import BackendInfo
 from whisper_streaming.core.audio import FloatArray
 from whisper_streaming.core.events import Event
 from whisper_streaming.engine.base import Decoder
@@ -82,6 +83,7 @@ class StageSet:
         creators: Make the stages of a session, in the order of the way.
         sections: What the status page tells of each, by name.
         close: Frees what is shared; no session runs any more.
+        targets: Languages that sessions of the default model can be translated to.
     """
 
     def __init__(
@@ -90,10 +92,12 @@ class StageSet:
         *,
         sections: Mapping[str, Callable[[], object]] | None = None,
         close: Callable[[], None] = lambda: None,
+        targets: Callable[[BackendInfo], Sequence[str]] = lambda backend: (),
     ) -> None:
         self._creators = creators
         self.sections = dict(sections or {})
         self.close = close
+        self.targets = targets
 
     def create(self, context: StageContext) -> list[Stage]:
         """The stages of one session.

@@ -33,6 +33,7 @@ examples:
   %(prog)s --host 0.0.0.0 --ssl-certfile cert.pem --ssl-keyfile key.pem
                                             encrypted, so that phones give the page their microphone
   %(prog)s --language auto --task translate detect each speaker's language, write English
+  %(prog)s --translator-model opus-mt-de-fr  German also in French, for clients that ask for it
   %(prog)s --forward-url http://localhost:8000/captions --max-messages 5
                                             final segments as JSON to a service, five in a post
   %(prog)s --record-dir records --record-keep-days 30
@@ -127,6 +128,8 @@ _SETTING_NAMES: Final = frozenset(
         "vad.enabled",
         "vad.threshold",
         "policy.kind",
+        "translation.models",
+        "translation.target_language",
         "diarization.enabled",
         "diarization.min_speakers",
         "diarization.max_speakers",
@@ -240,6 +243,21 @@ def _add_session_flags(group: "argparse._ArgumentGroup") -> None:
         action="store_const",
         const="translate",
         help="the same as --task translate",
+    )
+    group.add_argument(
+        "--target-language",
+        dest="translation.target_language",
+        metavar="CODE",
+        help="translate their words to this language, beside the words (default: none)",
+    )
+    group.add_argument(
+        "--translator-model",
+        dest="translation.models",
+        action="append",
+        metavar="PATH[:FROM-TO]",
+        help="translation model for sessions that ask for a target_language: a folder in "
+        "CTranslate2's format, OPUS-MT (opus-mt-tr-en, or PATH:tr-en) or NLLB; may be given several"
+        " times. English needs none: the loaded model hears every sentence a second time",
     )
     group.add_argument(
         "--policy",

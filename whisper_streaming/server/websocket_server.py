@@ -224,12 +224,12 @@ class WhisperStreamingServer:
             logger=logging.getLogger("whisper_streaming.websocket"),
         )
 
-    def _create_routes(self, backend: BackendInfo) -> Routes:
+    def _create_routes(self, backend: BackendInfo, stages: StageSet) -> Routes:
         return Routes(
             self.config.segment,
             lambda: self.is_healthy,
             self.client_manager.get_status,
-            public_info(self.config, backend),
+            public_info(self.config, backend, stages.targets(backend)),
             read_pages() if self.config.pages else {},
             self.config.asr,
         )
@@ -306,7 +306,7 @@ class WhisperStreamingServer:
             for name, describe in loaded.stages.sections.items():
                 self.client_manager.add_section(name, describe)
             running = _Running(loaded.port, loaded.backend, scheduler, loaded.forwarder)
-            routes = self._create_routes(service.backend)
+            routes = self._create_routes(service.backend, loaded.stages)
             try:
                 for listener in loaded.sockets:
                     server = await self._listen(listener, loaded.tls, routes, service)

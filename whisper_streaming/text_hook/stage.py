@@ -1,7 +1,7 @@
 """Where the hook stands in a session: after everything else, before all who read."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from whisper_streaming.core.audio import FloatArray
@@ -11,10 +11,12 @@ from whisper_streaming.core.events import (
     PartialUpdated,
     SessionEnded,
     SessionFailed,
+    TranslationCommitted,
+    TranslationUpdated,
     UtteranceEnded,
     WordsCommitted,
 )
-from whisper_streaming.core.hypothesis import Words
+from whisper_streaming.core.hypothesis import Word, Words, join_words
 from whisper_streaming.core.transcript import Segment, SegmentRules, Transcript
 from whisper_streaming.live.stages import Emit, EventSource
 
@@ -96,6 +98,11 @@ class TextHookStage:
             case UtteranceEnded() | SessionEnded() | SessionFailed():
                 self._shows_partial = False
                 return [*await self._commit(self._transcript.apply(event)), event]
+            case TranslationUpdated(text=text):
+                return [replace(event, text=await self._translated(event, text))]
+            case TranslationCommitted(text=str(text)):
+                # One that the hook takes away is as good as none.
+                return [replace(event, text=await self._translated(event, text) or None)]
             case LanguageDetected(language=language) if not self._is_translated:
                 self._language = language
         return [event]
@@ -107,6 +114,13 @@ class TextHookStage:
             if words:
                 committed.append(WordsCommitted(self._utterance_id, words))
         return committed
+
+    async def _translated(self, event: TranslationUpdated | TranslationCommitted, text: str) -> str:
+        """What the hook makes of a translation."""
+        is_final = isinstance(event, TranslationCommitted)
+        facts = TextFacts(self._uid, event.language, None, is_final)
+        words = await self._apply((Word(f" {text}", event.start, event.end),), facts)
+        return join_words(words).strip()
 
     async def _show_open(self) -> list[Event]:
         if not self._shows_partial:

@@ -1,0 +1,107 @@
+"""English by ear, with the embedded model: exactly what the speaker of a recording said."""
+
+import pytest
+
+from tests.model.recordings import load
+from tests.translation.decoders import DirectDecoder
+from whisper_streaming.backends.base import Backend
+from whisper_streaming.core.hypothesis import DecodeOptions, Hypothesis, Word
+from whisper_streaming.errors import DecodeError, TranslationError
+from whisper_streaming.translation.passages import Passage
+from whisper_streaming.translation.speech import KEPT_S, SpeechTranslator
+
+OPTIONS = DecodeOptions("tr", hotwords="kapı", prompt="Merhaba.")
+
+
+def passage(start: float, end: float, language: str | None = "tr") -> Passage:
+    return Passage(start, end, "", language)
+
+
+async def test_the_embedded_model_translates_turkish_sentence_by_sentence(
+    backend: Backend,
+) -> None:
+    recording = load("lang-tr")
+    translator = SpeechTranslator(DirectDecoder(backend.decode_batch), OPTIONS)
+    translator.receive_audio(recording.samples)
+
+    english = [
+        await translator.translate(passage(sentence.start, sentence.end))
+        for sentence in recording.sentences
+    ]
+
+    assert " ".join(english) == recording.english
+
+
+async def test_it_hears_the_passage_and_a_little_around_it_but_nothing_twice() -> None:
+    decoder = DirectDecoder(lambda requests: [Hypothesis((Word(" so", 0, 1),), "tr")])
+    translator = SpeechTranslator(decoder, OPTIONS)
+    translator.receive_audio(load("lang-tr").samples[: 16_000 * 10])
+
+    await translator.translate(passage(1.0, 2.0))
+    await translator.translate(passage(2.1, 9.9, None))
+    first, second = decoder.requests
+
+    assert (first.start, first.end) == (0.7, 2.3)
+    assert (second.start, second.end) == (2.0, 10.0)
+    assert first.options == DecodeOptions("tr", task="translate")
+    assert second.options.language is None
+    assert first.is_background
+    assert first.is_last
+
+
+async def test_audio_that_is_too_old_is_gone() -> None:
+    decoder = DirectDecoder(lambda requests: [Hypothesis((Word(" so", 0, 1),), "tr")])
+    translator = SpeechTranslator(decoder, OPTIONS)
+    samples = load("lang-tr").samples[:16_000]
+    for _ in range(round(KEPT_S) + 5):
+        translator.receive_audio(samples)
+
+    with pytest.raises(TranslationError, match="too late"):
+        await translator.translate(passage(1.0, 3.0))
+    assert await translator.translate(passage(6.0, 8.0)) == "so"
+
+
+@pytest.mark.parametrize(
+    ("hypothesis", "reason"),
+    [
+        pytest.param(Hypothesis((), "tr"), "heard nothing", id="no words"),
+        pytest.param(
+            Hypothesis(
+                (Word(" Thanks", 0, 1),),
+                "tr",
+                no_speech_probability=0.9,
+                average_logprob=-2.0,
+            ),
+            "heard nothing",
+            id="what the model calls silence",
+        ),
+    ],
+)
+async def test_nothing_heard_is_no_translation(hypothesis: Hypothesis, reason: str) -> None:
+    translator = SpeechTranslator(DirectDecoder(lambda requests: [hypothesis]), OPTIONS)
+    translator.receive_audio(load("lang-tr").samples[:16_000])
+
+    with pytest.raises(TranslationError, match=reason):
+        await translator.translate(passage(0.0, 1.0))
+
+
+async def test_a_failed_decode_is_told_in_harmless_words() -> None:
+    def fail(requests: object) -> list[Hypothesis]:
+        raise DecodeError("secret")
+
+    translator = SpeechTranslator(DirectDecoder(fail), OPTIONS)
+    translator.receive_audio(load("lang-tr").samples[:16_000])
+
+    with pytest.raises(TranslationError) as caught:
+        await translator.translate(passage(0.0, 1.0))
+    assert caught.value.public_reason == "the transcription model failed"
+
+
+async def test_a_loop_is_cut() -> None:
+    words = tuple(Word(" so", n / 10, (n + 1) / 10) for n in range(40))
+    translator = SpeechTranslator(
+        DirectDecoder(lambda requests: [Hypothesis(words, "tr")]), OPTIONS
+    )
+    translator.receive_audio(load("lang-tr").samples[: 16_000 * 4])
+
+    assert await translator.translate(passage(0.0, 4.0)) == "so"
