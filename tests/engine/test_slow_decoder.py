@@ -4,18 +4,21 @@ The decoder is busy on the audio clock (see ``engine.offline``), so nothing here
 fast the machine is.
 """
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import pairwise
 from statistics import mean
 
 import numpy as np
 import pytest
 
+from whisper_streaming.backends.base import StreamingProfile
 from whisper_streaming.backends.scripted import ScriptedBackend, spoken
-from whisper_streaming.core.audio import SAMPLE_RATE, FloatArray, samples_of
-from whisper_streaming.core.events import AudioAccount, SessionEnded, WordsCommitted
-from whisper_streaming.core.hypothesis import DecodeOptions, DecodeRequest
+from whisper_streaming.core.audio import SAMPLE_RATE, FloatArray, samples_of, seconds
+from whisper_streaming.core.events import AudioAccount, AudioGap, SessionEnded, WordsCommitted
+from whisper_streaming.core.hypothesis import DecodeOptions, DecodeRequest, Hypothesis, Word
 from whisper_streaming.core.session import SessionConfig
 from whisper_streaming.core.transcript import Transcript
 from whisper_streaming.engine.offline import run_session
@@ -153,3 +156,52 @@ def test_a_decoder_that_is_always_busy_gets_all_of_the_audio(
     assert heard.account.gap == 0
     # With less to do for the decoder nothing would be proven.
     assert heard.requests * decode_s > 0.4 * heard.account.received / SAMPLE_RATE
+
+
+class BabblingBackend(ScriptedBackend):
+    """Says something else each time, as many tokens as it may: a model that hears nothing."""
+
+    def decode_batch(self, requests: Sequence[DecodeRequest]) -> list[Hypothesis]:
+        return [self._babble(request) for request in requests]
+
+    def _babble(self, request: DecodeRequest) -> Hypothesis:
+        numbers = random.Random(request.end_sample)
+        begin = request.prefix[-1].end if request.prefix else request.start
+        count = request.max_new_tokens // 2
+        starts = sorted(numbers.uniform(begin, request.end) for _ in range(count))
+        words = tuple(
+            Word(f" word{numbers.randrange(10_000)}", start, end, probability=0.02)
+            for start, end in pairwise([*starts, request.end])
+        )
+        return Hypothesis(words, "en", average_logprob=-5.0, is_truncated=True)
+
+
+@pytest.mark.parametrize("step_s", [0.035, 0.05])
+@pytest.mark.parametrize("vad", [True, False])
+@pytest.mark.parametrize("speak", [monologue, single_words])
+def test_a_model_that_is_slow_and_lost_never_falls_behind_for_good(
+    speak: Callable[[], Speech], vad: bool, step_s: float
+) -> None:
+    speech = np.tile(speak().samples, 3)
+    costs: list[float] = []
+
+    def decode_time(request: DecodeRequest) -> float:
+        encode_s = {15.0: 1.2, 20.0: 1.6, 30.0: 2.4}[
+            StreamingProfile().bucket_s(request.duration_s, is_last=request.is_last)
+        ]
+        costs.append(encode_s + step_s * request.max_new_tokens)
+        return costs[-1]
+
+    probs = create_vad("energy").open_stream().process(speech)
+    config = replace(CONFIG, withhold_silence=vad)
+    gaps: list[AudioGap] = []
+    for emission in run_session(
+        BabblingBackend(), config, speech, probs, chunk_s=CHUNK_S, decode_time=decode_time
+    ):
+        gaps += [event for event in emission.events if isinstance(event, AudioGap)]
+
+    assert not gaps
+    assert sum(costs) > 0.6 * seconds(len(speech)), "it was not busy, so nothing is proven"
+    # It is done when its last decodes are: nothing had piled up.
+    longest_s = 2.4 + step_s * 200  # nobody says more in a window
+    assert emission.audio_s - seconds(len(speech)) <= 2.5 * longest_s

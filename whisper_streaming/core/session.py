@@ -50,6 +50,8 @@ _FAILURES_TO_GIVE_UP = 3
 _SHORTEST_SILENCE_S = 0.1
 # As much as a decode of a slow model takes.
 _LATE_S = 2.0
+# With so much audio behind a window there is no time to look at it twice.
+_NO_SECOND_LOOK_S = 6.0
 # Longer pauses are not worth a place in a window.
 _LONGEST_JOINED_PAUSE_S = 2.0
 
@@ -430,7 +432,13 @@ class Session:
 
         Once words are committed they are the better context, and it is too late to change them.
         """
-        return self._context.has_words and not request.prefix and is_doubtful(hypothesis)
+        waiting = self._audio.end_sample - request.end_sample
+        return (
+            self._context.has_words
+            and not request.prefix
+            and waiting <= samples_of(_NO_SECOND_LOOK_S)
+            and is_doubtful(hypothesis)
+        )
 
     def _lose(self, end: int, reason: GapReason) -> None:
         lost = self._ledger.book_gap(self._ledger.cursor, end)

@@ -9,6 +9,12 @@ from whisper_streaming.core.utterance import Utterance
 # A window of words takes at most so many tokens; a decoder in a loop takes all it is given.
 _TOKENS_PER_SECOND = 12
 _SPARE_TOKENS = 10
+# More text than that, nobody speaks in the longest window; what a window had no room for is asked
+# for again.
+_MAX_TOKENS = 200
+# Of text that may change, 10 to 15 s are enough: without a bound a slow model that has lost its way
+# falls behind further with each window, because each is longer than the one before.
+_MAX_PARTIAL_TOKENS = 64
 # Without VAD silence is decoded too, but no detector and no decoder has heard anything there yet.
 _SILENT_CHUNK_S = 1.2
 
@@ -72,6 +78,7 @@ class Window:
         start, prefix = self.utterance.window_start, self.utterance.prefix
         committed_until = prefix[-1].end if prefix else start / SAMPLE_RATE
         new_s = max(0.0, self.end / SAMPLE_RATE - committed_until)
+        most = _MAX_TOKENS if self.ends_utterance or self.is_full else _MAX_PARTIAL_TOKENS
         return DecodeRequest(
             samples=audio.read(start, self.end),
             start_sample=start,
@@ -79,5 +86,5 @@ class Window:
             prefix=prefix,
             prompt=prompt,
             is_last=self.is_last,
-            max_new_tokens=round(new_s * _TOKENS_PER_SECOND) + _SPARE_TOKENS,
+            max_new_tokens=min(most, round(new_s * _TOKENS_PER_SECOND) + _SPARE_TOKENS),
         )
