@@ -44,7 +44,7 @@ ALLOWED = {
     "diarization": {"live", "engine", "core", "config", "errors"},
     "alignment": {"live", "backends", "core", "config", "errors"},
     "text_hook": {"live", "core", "config", "errors"},
-    "translation": {"live", "engine", "backends", "core", "config", "errors"},
+    "translation": {"live", "engine", "backends", "wire", "core", "config", "errors"},
     "stage_set": {"text_hook", "translation", "diarization", "alignment", "live", "config"},
     "server": {
         "live",

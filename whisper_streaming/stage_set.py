@@ -42,4 +42,5 @@ def load_stages(config: ServerConfig) -> StageSet:
             sections=sections,
             close=stack.pop_all().close,
             targets=translation.targets,
+            check=translation.check,
         )

@@ -132,6 +132,7 @@ async def test_a_default_model_that_cannot_be_had_is_a_warning_and_clients_see_n
     assert states[0].warning == (
         "The embedded model 'demo' understands synthetic voices only, not people."
     )
+    assert {state.warning for state in states[1:]} == {""}
 
 
 @pytest.mark.filterwarnings("error")

@@ -199,17 +199,25 @@ async def test_a_program_may_change_the_states_that_it_gets(engine: Transcriptio
     assert shown == TEXT
 
 
-async def test_what_a_person_should_know_is_in_the_first_state(
-    engine: TranscriptionEngine,
-) -> None:
-    processor = AudioProcessor(transcription_engine=engine, target_language="fr")
+async def test_lines_have_the_translation_that_was_asked_for(engine: TranscriptionEngine) -> None:
+    processor = AudioProcessor(transcription_engine=engine, language="de", target_language="en")
 
-    states = await run(processor, said(WORDS))
+    *_, last = await run(processor, said(WORDS))
 
-    assert states[0].warning == (
-        "target_language is without effect: this version translates into English only"
-    )
-    assert {state.warning for state in states[1:]} == {""}
+    # The engine hears a sentence a second time, and translates to capitals.
+    assert [line.translation for line in last.lines] == [" ".join(WORDS).upper()]
+
+
+async def test_the_engines_target_is_for_sessions_that_name_none() -> None:
+    async with scripted_engine(target_language="en") as engine:
+        german = AudioProcessor(transcription_engine=engine, language="de")
+        english = AudioProcessor(transcription_engine=engine, language="en")
+
+        *_, translated = await run(german, said(WORDS))
+        *_, plain = await run(english, said(WORDS))
+
+    assert [line.translation for line in translated.lines] == [" ".join(WORDS).upper()]
+    assert [line.translation for line in plain.lines] == [None]
 
 
 async def test_the_engines_prompt_precedes_each_session() -> None:
@@ -253,6 +261,7 @@ async def test_the_settings_of_asr_say_which_lines_are_kept(mode: str, lines: in
     [
         ({"language": "klingon"}, "does not know the language 'klingon'; it knows en, de"),
         ({"target_language": "klingon"}, "target_language 'klingon' is no language code"),
+        ({"target_language": "fr"}, "'fr': this server does not translate"),
         ({"mode": "dif"}, "mode 'dif' is neither 'full' nor 'diff'"),
         ({"mode": None}, "mode 'None' is neither 'full' nor 'diff'"),
     ],

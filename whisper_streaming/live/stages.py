@@ -84,6 +84,8 @@ class StageSet:
         sections: What the status page tells of each, by name.
         close: Frees what is shared; no session runs any more.
         targets: Languages that sessions of the default model can be translated to.
+        check: Raises ``InvalidMessage`` where a session wants what cannot be had, so that it is
+            known before the session begins.
     """
 
     def __init__(
@@ -93,11 +95,13 @@ class StageSet:
         sections: Mapping[str, Callable[[], object]] | None = None,
         close: Callable[[], None] = lambda: None,
         targets: Callable[[BackendInfo], Sequence[str]] = lambda backend: (),
+        check: Callable[[Configure, SessionSetup], None] = lambda wishes, setup: None,
     ) -> None:
         self._creators = creators
         self.sections = dict(sections or {})
         self.close = close
         self.targets = targets
+        self.check = check
 
     def create(self, context: StageContext) -> list[Stage]:
         """The stages of one session.

@@ -14,12 +14,13 @@ from whisper_streaming.backends.base import DEMO, Backend, BackendInfo
 from whisper_streaming.config import BackendSettings, ServerConfig
 from whisper_streaming.engine.priority import lower_priority_of_new_threads, native_threads
 from whisper_streaming.errors import SessionStateError
-from whisper_streaming.live.session_setup import check_defaults
+from whisper_streaming.live.session_setup import SessionSetup, check_defaults
 from whisper_streaming.live.stages import StageSet
 from whisper_streaming.live_kit.options import EngineOptions, read_options
 from whisper_streaming.live_kit.runtime import Runtime, when_gone
 from whisper_streaming.stage_set import load_stages
 from whisper_streaming.vad import Vad, create_vad
+from whisper_streaming.wire.base import Configure
 
 BackendFactory = Callable[[BackendSettings], Backend]
 
@@ -100,6 +101,14 @@ class TranscriptionEngine:
     def backend(self) -> BackendInfo:
         """The loaded models."""
         return self._info
+
+    def check(self, wishes: Configure, setup: SessionSetup) -> None:
+        """Find out whether a session can have what it wishes; for :class:`AudioProcessor`.
+
+        Raises:
+            InvalidMessage: If it cannot; in words.
+        """
+        self._stages.check(wishes, setup)
 
     def runtime(self) -> Runtime:
         """What the sessions of the running event loop share; for :class:`AudioProcessor`.

@@ -93,17 +93,16 @@ HONOURED: Final = (
     "model", "model_size", "model_path", "model_dir", "lan", "language", "task",
     "direct_english_translation", "backend", "backend_policy", "beams", "vac", "no_vac", "vad",
     "no_vad", "min_chunk_size", "init_prompt", "pcm_input", "retention_seconds",
-    "transcription", "diarization",
+    "transcription", "diarization", "target_language",
 )  # fmt: skip
 """Names that do what they say."""
 
 _NOTHING_TO_DO: Final = "an engine has nothing else to do"
 _OTHER_FOLDER: Final = "give one folder in CTranslate2's format as model"
 _OTHER_SPEAKERS: Final = "speakers are told apart in another way; see docs/diarization.md"
-_NO_TARGETS: Final = "this version translates into English only, with task='translate'"
+_OTHER_TRANSLATORS: Final = "translators are given in another way; see docs/translation.md"
 
 REFUSED: Final[Mapping[str, str]] = {
-    "target_language": _NO_TARGETS,
     "no_transcription": _NOTHING_TO_DO,
     "lora_path": "merge the adapter into the model and convert it to CTranslate2's format",
     "decoder_model_path": _OTHER_FOLDER,
@@ -141,7 +140,8 @@ WITHOUT_EFFECT: Final[Mapping[str, str]] = {
         _OTHER_SPEAKERS,
     ),
     **dict.fromkeys(
-        ("nllb_backend", "nllb_size", "translation_backend", "translate_on_complete"), _NO_TARGETS
+        ("nllb_backend", "nllb_size", "translation_backend", "translate_on_complete"),
+        _OTHER_TRANSLATORS,
     ),
     "warmup_file": "the model is always warmed up",
     "model_cache_dir": "set HF_HOME in the environment",
@@ -185,6 +185,7 @@ _TYPED: Final[Mapping[str, Sequence[str]]] = {
     "policy.min_chunk_s": ("min_chunk_size",),
     "task": ("task",),
     "language": ("lan", "language"),
+    "translation.target_language": ("target_language",),
 }
 """Settings whose value is an option's, as it was given."""
 
@@ -205,6 +206,11 @@ def _read_language(given: Mapping[str, object]) -> Flags:
     if len(values) > 1:
         raise ConfigurationError("lan and language are different")
     return {"language": values.pop()} if values else {}
+
+
+def _read_target(given: Mapping[str, object]) -> Flags:
+    target = given.get("target_language")
+    return {"translation.target_language": target} if target else {}
 
 
 def _read_task(given: Mapping[str, object]) -> Flags:
@@ -265,6 +271,7 @@ _READERS: Final[tuple[Callable[[Mapping[str, object]], Flags], ...]] = (
     _read_model,
     _read_language,
     _read_task,
+    _read_target,
     _read_backend,
     _read_policy,
     _read_detection,

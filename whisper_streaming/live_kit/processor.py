@@ -18,7 +18,6 @@ from whisper_streaming.wire.whisper_live_kit_messages import AsrQuery, FrontData
 
 _PIECE_BYTES: Final = 2**18
 _MODES: Final = ("full", "diff")
-_NO_TARGET: Final = "target_language is without effect: this version translates into English only"
 
 logger = logging.getLogger("whisper_streaming.session")
 
@@ -39,7 +38,8 @@ class AudioProcessor:
     Args:
         transcription_engine: The loaded model.
         language: Whisper code, ``"auto"`` to detect it, or None (or empty) for the engine's.
-        target_language: In this version without effect, which the first state says.
+        target_language: Language to translate the words to, beside the words, or None (or empty)
+            for the engine's.
         mode: ``"full"``: the last line of a state may grow; ``"diff"``: lines are listed when they
             are complete, so that a :class:`DiffTracker` has little to send.
         pcm_input: Whether the bytes are raw samples (16 bit, little-endian, 16 kHz, mono), or a
@@ -47,8 +47,8 @@ class AudioProcessor:
             each session unless it was told otherwise.
 
     Raises:
-        InvalidMessage: If the model does not know the language, or an argument is wrong; its text
-            is fit for a client.
+        InvalidMessage: If the model does not know the language, nothing translates to the target,
+            or an argument is wrong; its text is fit for a client.
         TypeError: If the engine is none, or an argument is of another type.
     """
 
@@ -84,6 +84,7 @@ class AudioProcessor:
         config, backend = transcription_engine.config, transcription_engine.backend
         self._query = query
         self._setup = set_up_session(self._wishes, config, backend)
+        transcription_engine.check(self._wishes, self._setup)
         self._session: ProgramSession | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_over = False
@@ -169,8 +170,7 @@ class AudioProcessor:
         )
 
     def _notices(self) -> list[str]:
-        notices = [] if self._setup.notice is None else [self._setup.notice]
-        return notices if self._query.target_language is None else [*notices, _NO_TARGET]
+        return [] if self._setup.notice is None else [self._setup.notice]
 
     def _warn_of_loss(self) -> None:
         if not self._has_warned:

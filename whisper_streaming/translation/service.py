@@ -10,6 +10,7 @@ from whisper_streaming.config import TranslationSettings
 from whisper_streaming.core.transcript import SegmentRules
 from whisper_streaming.engine.priority import lower_priority_of_new_threads, native_threads
 from whisper_streaming.errors import ConfigurationError, InvalidMessage
+from whisper_streaming.live.session_setup import SessionSetup
 from whisper_streaming.live.stages import StageContext
 from whisper_streaming.translation.base import Translator
 from whisper_streaming.translation.languages import normal_code
@@ -18,6 +19,7 @@ from whisper_streaming.translation.session import SessionTranslator
 from whisper_streaming.translation.speech import MARGIN_S, SpeechTranslator
 from whisper_streaming.translation.stage import TranslationStage
 from whisper_streaming.translation.text_pool import TextPool
+from whisper_streaming.wire.base import Configure
 
 ENGLISH: Final = "en"
 
@@ -55,7 +57,7 @@ class Translation:
             self.close()
             raise ConfigurationError(
                 f"nothing here translates to {default!r} (translation.target_language): give a "
-                "model with --translator-model"
+                "translation model (--translator-model, translation.models)"
             )
 
     def targets(self, backend: BackendInfo) -> tuple[str, ...]:
@@ -73,17 +75,25 @@ class Translation:
         Raises:
             InvalidMessage: If the client asks for one that cannot be had; in words for its author.
         """
-        wished = context.wishes.target_language
+        job = self._job(context.wishes, context.setup)
+        return None if job is None else self._create_stage(context, job)
+
+    def check(self, wishes: Configure, setup: SessionSetup) -> None:
+        """Raise what :meth:`create_stage` would."""
+        self._job(wishes, setup)
+
+    def _job(self, wishes: Configure, setup: SessionSetup) -> "_Job | None":
+        wished = wishes.target_language
         target = normal_code(wished or self._settings.target_language or "")
         if not target:
             return None
-        job = _Job.of(context, target, by_ear=self._settings.by_ear)
+        job = _Job.of(setup, target, by_ear=self._settings.by_ear)
         is_possible = job.by_ear or self._knows(job.written, target)
         if wished is None and (job.written == target or not is_possible):
             return None  # the operator's default is for those whom it fits
         if job.written != target and not is_possible:
             raise InvalidMessage(self._refusal(job.written, target))
-        return self._create_stage(context, job)
+        return job
 
     def _create_stage(self, context: StageContext, job: "_Job") -> TranslationStage:
         setup = context.setup
@@ -137,8 +147,8 @@ class _Job:
     by_ear: bool
 
     @classmethod
-    def of(cls, context: StageContext, target: str, *, by_ear: bool) -> "_Job":
-        model, options = context.setup.model, context.setup.session.options
+    def of(cls, setup: SessionSetup, target: str, *, by_ear: bool) -> "_Job":
+        model, options = setup.model, setup.session.options
         is_english = options.task == "translate" or not model.is_multilingual
         return cls(
             written=ENGLISH if is_english else options.language,
