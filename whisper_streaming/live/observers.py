@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from whisper_streaming.core.audio import FloatArray
 from whisper_streaming.core.events import Event, LanguageDetected
 from whisper_streaming.core.transcript import Segment, SegmentRules, Transcript
 
@@ -36,6 +37,15 @@ class SessionObserver(Protocol):
     Called in the event loop, between the session's own steps: every call returns at once and
     raises nothing. What takes time belongs into a queue with a bound and a task of its own.
     """
+
+    def receive_audio(self, samples: FloatArray) -> None:
+        """The next samples, before any event about them.
+
+        Args:
+            samples: float32, shape (n,), mono, 16 kHz; silence in place of what was missing in a
+                container comes, too, so that the samples make up the session's clock.
+        """
+        ...
 
     def receive(self, events: Sequence[Event]) -> None:
         """The next events, in order. The client may get them later, or never."""
@@ -76,6 +86,9 @@ class SegmentFeed:
         self._transcript = Transcript(rules, retain=1)
         self._take = take
         self._end = end
+
+    def receive_audio(self, samples: FloatArray) -> None:
+        """See :class:`SessionObserver`."""
 
     def receive(self, events: Sequence[Event]) -> None:
         """See :class:`SessionObserver`."""

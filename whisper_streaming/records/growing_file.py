@@ -1,0 +1,105 @@
+"""A file that can be read at every moment of its life, also after the program was killed."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+
+class GrowingFile:
+    """Grows at its end, where a last part may still be replaced. For one thread.
+
+    What could not be written waits in memory and is tried again with the next :meth:`flush`. A
+    write that the disk took in part is cut back to the last whole piece. A closed file takes
+    everything and keeps nothing.
+
+    Args:
+        path: A new file. Nobody else may read it.
+        piece_end: What ends a piece that makes sense alone; its last byte may begin the next
+            piece. Empty where every byte makes sense.
+
+    Raises:
+        OSError: If it cannot be created.
+    """
+
+    def __init__(self, path: Path, piece_end: bytes = b"") -> None:
+        self.path = path
+        self._piece_end = piece_end
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        self._is_closed = False
+        self._begin = 0  # of what waits
+        self._waiting = bytearray()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file, those that wait included."""
+        return self._begin + len(self._waiting)
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait."""
+        return len(self._waiting)
+
+    def append(self, content: bytes) -> None:
+        """``content`` follows."""
+        if not self._is_closed:
+            self._waiting += content
+
+    def replace(self, begin: int, content: bytes) -> None:
+        """``content`` stands from ``begin`` on, and nothing after it."""
+        if self._is_closed:
+            return
+        assert 0 <= begin <= self.size
+        if begin < self._begin:
+            self._begin = begin
+            self._waiting.clear()
+        del self._waiting[begin - self._begin :]
+        self._waiting += content
+
+    def flush(self) -> None:
+        """Write what waits.
+
+        Raises:
+            FileNotFoundError: If the file was removed: what is written would be lost.
+            OSError: If it cannot be written now.
+        """
+        if not self._waiting:
+            return
+        found = os.fstat(self._file)
+        if found.st_nlink == 0:
+            raise FileNotFoundError(f"{self.path.name} was removed")
+        if found.st_size > self.size:
+            # A rest of what stood there must not follow what takes its place, not for a moment.
+            os.ftruncate(self._file, self._begin)
+        self._write()
+        self._begin = self.size
+        self._waiting.clear()
+
+    def patch(self, begin: int, content: bytes) -> None:
+        """Change bytes in the middle, if they were written.
+
+        Raises:
+            OSError: If they cannot be.
+        """
+        if not self._is_closed and begin + len(content) <= self._begin:
+            os.pwrite(self._file, content, begin)
+
+    def close(self) -> None:
+        """Forget what still waits. Idempotent."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._waiting.clear()
+            os.close(self._file)
+
+    def _write(self) -> None:
+        written = 0
+        try:
+            while written < len(self._waiting):
+                rest = bytes(self._waiting[written:]) if written else self._waiting
+                written += os.pwrite(self._file, rest, self._begin + written)
+        except OSError:
+            whole = written
+            if self._piece_end:
+                whole = self._waiting.rfind(self._piece_end, 0, written) + 1
+            with suppress(OSError):
+                os.ftruncate(self._file, self._begin + whole)
+            raise
