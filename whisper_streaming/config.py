@@ -181,10 +181,16 @@ class PolicySettings(Settings):
     )
     language_min_speech_s: Seconds = Field(
         default=2.0,
-        description="Speech heard before a detected language is kept for the session.",
+        description="Speech heard before a detected language is kept, in one utterance or in "
+        "several.",
     )
     language_min_probability: Probability = Field(
-        default=0.5, description="Certainty needed to keep a detected language for the session."
+        default=0.5, description="Certainty needed to keep a detected language."
+    )
+    language_lock: Literal["session", "utterance"] = Field(
+        default="session",
+        description="How long a detected language is kept: to the end of the `session`, or of the "
+        "`utterance`, for sessions in which people speak several.",
     )
 
 

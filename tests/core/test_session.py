@@ -27,6 +27,7 @@ from whisper_streaming.core.hypothesis import (
     Word,
     join_words,
 )
+from whisper_streaming.core.language import LanguageRules
 from whisper_streaming.core.session import Session, SessionConfig
 from whisper_streaming.errors import SessionStateError
 
@@ -692,6 +693,72 @@ def test_nothing_is_shown_or_lost_while_the_language_is_open(
     session.receive_hypothesis(unsure)
     (committed,) = [e for e in session.events_to_send() if isinstance(e, WordsCommitted)]
     assert join_words(committed.words) == " hallo"
+
+
+def said_in(language: str, text: str, probability: float = 0.9) -> Hypothesis:
+    return replace(hypothesis(text), language=language, language_probability=probability)
+
+
+def test_a_short_first_utterance_is_shown_and_the_next_one_decides() -> None:
+    session = speaking(DETECT, duration_s=1.024)
+    feed(session, 0.64, speech=False)
+    assert requested(session).is_last
+    session.receive_hypothesis(said_in("en", "yes"))
+
+    (detected, committed, ended) = session.events_to_send()
+    assert detected == LanguageDetected("en", 0.9)
+    assert isinstance(committed, WordsCommitted)
+    assert isinstance(ended, UtteranceEnded)
+    feed(session, 2.56, speech=True)
+    assert requested(session).options.language is None
+    session.receive_hypothesis(said_in("tr", "evet"))
+    assert LanguageDetected("tr", 0.9) in session.events_to_send()
+
+
+def test_words_behind_text_of_another_language_are_heard_again_without_it() -> None:
+    config = replace(DETECT, language=LanguageRules(is_per_utterance=True))
+    session = speaking(config, duration_s=2.56)
+    requested(session)
+    session.receive_hypothesis(said_in("de", "guten tag"))
+    feed(session, 0.64, speech=False)
+    requested(session)
+    session.receive_hypothesis(said_in("de", "guten tag"))
+    session.events_to_send()
+
+    feed(session, 2.56, speech=True)
+    first = requested(session)
+    assert (first.prompt, first.options.language) == (" guten tag", None)
+    session.receive_hypothesis(said_in("tr", "guten evet"))
+    again = requested(session)
+    assert (again.prompt, again.options.language) == ("", "tr")
+    assert (again.start, again.end) == (first.start, first.end)
+    session.receive_hypothesis(said_in("tr", "evet"))
+
+    events = session.events_to_send()
+    assert [event.language for event in events if isinstance(event, LanguageDetected)] == ["tr"]
+    assert "guten" not in "".join(
+        join_words(e.words) for e in events if isinstance(e, WordsCommitted | PartialUpdated)
+    )
+
+
+def test_a_doubtful_word_is_heard_again_in_the_language_before() -> None:
+    config = replace(DETECT, language=LanguageRules(is_per_utterance=True))
+    session = speaking(config, duration_s=2.56)
+    requested(session)
+    session.receive_hypothesis(said_in("de", "guten tag"))
+    feed(session, 0.64, speech=False)
+    requested(session)
+    session.receive_hypothesis(said_in("de", "guten tag"))
+
+    feed(session, 0.512, speech=True)
+    session.receive_eof()
+    doubtful = requested(session)
+    session.receive_hypothesis(said_in("en", "yah", probability=0.4))
+    again = requested(session)
+
+    assert doubtful.options.language is None
+    assert again.options.language == "de"
+    assert (again.start, again.end) == (doubtful.start, doubtful.end)
 
 
 # -- failure

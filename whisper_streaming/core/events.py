@@ -33,7 +33,7 @@ class SpeechStarted:
 
 @dataclass(frozen=True, slots=True)
 class LanguageDetected:
-    """The session's language is decided and will not change by itself any more."""
+    """The words that follow are in this language, until another one is detected."""
 
     language: str
     probability: float

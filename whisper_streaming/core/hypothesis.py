@@ -50,6 +50,7 @@ class DecodeOptions:
     """
 
     language: str | None = None
+        candidates: Where the decoder detects the language, it is one of these; empty: any.
     task: str = "transcribe"
     model: str | None = None
     hotwords: str = ""
@@ -57,6 +58,7 @@ class DecodeOptions:
 
 
 @dataclass(frozen=True, slots=True)
+    candidates: tuple[str, ...] = ()
 class WindowRules:
     """How a session cuts its windows; a matter of the model.
 

@@ -20,7 +20,6 @@ from whisper_streaming.core.events import (
     Event,
     GapReason,
     InputImpaired,
-    LanguageDetected,
     PartialUpdated,
     SessionEnded,
     SessionFailed,
@@ -38,6 +37,7 @@ from whisper_streaming.core.hypothesis import (
     WindowRules,
     Words,
 )
+from whisper_streaming.core.language import LanguageChoice, LanguageRules
 from whisper_streaming.core.ledger import AudioLedger
 from whisper_streaming.core.policy import CommitPolicy, LocalAgreement
 from whisper_streaming.core.quality import QualityRules
@@ -70,8 +70,7 @@ class SessionConfig:
             before it, and so is worth its time even if nothing new was said.
         withhold_silence: Whether audio without speech is kept from decoding (``use_vad``).
         context_s: Silence after which earlier text is no context any more.
-        language_min_speech_s: Audio heard before a detected language is kept.
-        language_min_probability: Certainty needed to keep a detected language.
+        language: When a detected language is believed.
         quality: When the input is at fault; None does not judge it.
         knows_voices: Whether speech probabilities tell a voice from other sound, and not only
             loud from quiet. Then words that nobody's voice speaks for are dropped.
@@ -85,8 +84,7 @@ class SessionConfig:
     decodes_last_anew: bool = False
     withhold_silence: bool = True
     context_s: float = 5.0
-    language_min_speech_s: float = 2.0
-    language_min_probability: float = 0.5
+    language: LanguageRules = field(default_factory=LanguageRules)
     quality: QualityRules | None = None
     knows_voices: bool = False
 
@@ -105,6 +103,7 @@ class Session:
     def __init__(self, config: SessionConfig) -> None:
         self._config = config
         self._options = config.options
+        self._language = LanguageChoice(config.options.language, config.language)
         self._audio = AudioBuffer()
         self._ledger = AudioLedger()
         self._finder = UtteranceFinder(config.endpoint, withholds_silence=config.withhold_silence)
@@ -173,7 +172,7 @@ class Session:
             self._context.forget()  # what was said before may have led to it
         hypothesis = replace(hypothesis, words=words)
         language_known = self._decide_language(request, hypothesis)
-        if self._was_misled(request, hypothesis):
+        if self._was_misled(request, hypothesis) or self._hears_another(request, hypothesis):
             self._context.forget()
             # Ask for the same audio again.
             utterance.requested_until = utterance.decoded_until = request.start_sample
@@ -387,6 +386,8 @@ class Session:
         self._context.remember(utterance.prefix)
         if utterance.prefix:
             self._spoken_until = samples_of(utterance.prefix[-1].end)
+        self._language.end_utterance()
+        self._use_language()
         self._finder.close(utterance.end)
         self._forget_before(utterance.end)
         self._utterance = None
@@ -417,15 +418,25 @@ class Session:
 
     def _decide_language(self, request: DecodeRequest, hypothesis: Hypothesis) -> bool:
         """Keep the detected language once it is certain; return whether words may be committed."""
-        if self._options.language is not None:
-            return True
-        is_heard = request.is_last or request.duration_s >= self._config.language_min_speech_s
-        is_certain = hypothesis.language_probability >= self._config.language_min_probability
-        if not (is_heard and is_certain and hypothesis.words):
+        detected = self._language.hear(request, hypothesis)
+        if detected is not None:
+            self._events.append(detected)
+        self._use_language()
+        return self._options.language is not None
+
+    def _use_language(self) -> None:
+        if self._options.language != self._language.fixed:
+            self._options = replace(self._options, language=self._language.fixed)
+
+    def _hears_another(self, request: DecodeRequest, hypothesis: Hypothesis) -> bool:
+        """Whether words that would stay were decoded in, or behind text of, another language."""
+        if request.options.language is not None or not hypothesis.words:
             return False
-        self._options = replace(self._options, language=hypothesis.language)
-        self._events.append(LanguageDetected(hypothesis.language, hypothesis.language_probability))
-        return True
+        fixed = self._language.fixed
+        if fixed not in (None, hypothesis.language):
+            return True
+        stays = fixed is not None or request.is_last
+        return stays and self._context.has_words and self._language.follows_another(hypothesis)
 
     def _was_misled(self, request: DecodeRequest, hypothesis: Hypothesis) -> bool:
         """Whether an utterance begins doubtfully with earlier text as context.

@@ -7,6 +7,7 @@ from whisper_streaming.backends.base import BackendInfo, ModelInfo, StreamingPro
 from whisper_streaming.config import AsrSettings, PolicySettings, SegmentSettings, ServerConfig
 from whisper_streaming.core.endpoint import EndpointRules
 from whisper_streaming.core.hypothesis import DecodeOptions
+from whisper_streaming.core.language import LanguageRules
 from whisper_streaming.core.policy import CommitPolicy, EdgeCommit, create_policy
 from whisper_streaming.core.quality import QualityRules
 from whisper_streaming.core.session import SessionConfig
@@ -60,8 +61,11 @@ def set_up_session(wishes: Configure, config: ServerConfig, backend: BackendInfo
         min_chunk_s=config.policy.min_chunk_s,
         decodes_last_anew=config.backend.beam_size > 1 or model.profile.pads_last_windows,
         withhold_silence=uses_vad,
-        language_min_speech_s=config.policy.language_min_speech_s,
-        language_min_probability=config.policy.language_min_probability,
+        language=LanguageRules(
+            min_speech_s=config.policy.language_min_speech_s,
+            min_probability=config.policy.language_min_probability,
+            is_per_utterance=config.policy.language_lock == "utterance",
+        ),
         quality=_quality_rules(config),
         knows_voices=config.vad.detector == "silero",
     )
