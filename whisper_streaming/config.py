@@ -37,9 +37,10 @@ class Settings(BaseModel):
 class BackendSettings(Settings):
     """Which model runs, and on what."""
 
-    kind: Literal["faster_whisper", "scripted"] = Field(
+    kind: Literal["faster_whisper", "whisperx", "scripted"] = Field(
         default="faster_whisper",
-        description="Transcription backend: `faster_whisper` (CTranslate2), or `scripted`, which "
+        description="Transcription backend: `faster_whisper` (CTranslate2); `whisperx`, which adds "
+        "word times by forced alignment and needs an environment of its own; or `scripted`, which "
         "hears only what tests and load tests encode in the audio.",
     )
     models: tuple[str, ...] = Field(
@@ -496,6 +497,47 @@ class TlsSettings(Settings):
         return self
 
 
+class AlignmentSettings(Settings):
+    """Word times by forced alignment, with the backend `whisperx`."""
+
+    enabled: bool = Field(
+        default=True, description="Off: word times are the decoder's, as with `faster_whisper`."
+    )
+    models: tuple[str, ...] = Field(
+        default=(),
+        description="Align models, `LANGUAGE=MODEL` or just `MODEL` for the server's language: "
+        "`demo` (embedded, English), a folder or hub id of a Wav2Vec2 model, or a name of "
+        "torchaudio. Other languages get the model that whisperx knows for them, once they are "
+        "spoken; where the first model is `demo`, English gets the embedded one.",
+    )
+    hold_s: Seconds = Field(
+        default=0.3,
+        description="Final words wait for their times so long at the most; then they are sent "
+        "with the decoder's.",
+    )
+    threads: int = Field(
+        default=1, ge=1, description="CPU threads for alignment, all sessions together."
+    )
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _split_models(cls, value: object) -> object:
+        """One string names several models, separated by commas (environment variables)."""
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+
+class HubSettings(Settings):
+    """The hub that models are fetched from."""
+
+    token: SecretStr | None = Field(
+        default=None,
+        description="For models behind a login, of alignment and diarization. None: the `HF_TOKEN` "
+        "of the environment, if there is one.",
+    )
+
+
 class TextHookSettings(Settings):
     """A Python function over all text that leaves the server, e.g. for redaction."""
 
@@ -586,6 +628,8 @@ class ServerConfig(Settings):
     record: RecordSettings = RecordSettings()
     captions: CaptionSettings = CaptionSettings()
     translation: TranslationSettings = TranslationSettings()
+    alignment: AlignmentSettings = AlignmentSettings()
+    hub: HubSettings = HubSettings()
     diarization: DiarizationSettings = DiarizationSettings()
     text_hook: TextHookSettings = TextHookSettings()
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 
+from whisper_streaming.alignment import load_alignment
 from whisper_streaming.config import ServerConfig
 from whisper_streaming.diarization import load_diarization
 from whisper_streaming.live.session_setup import segment_rules
@@ -23,6 +24,11 @@ def load_stages(config: ServerConfig) -> StageSet:
     creators: list[CreateStage] = []
     sections: dict[str, Callable[[], object]] = {}
     with ExitStack() as stack:
+        alignment = load_alignment(config)
+        if alignment is not None:
+            stack.callback(alignment.close)
+            creators.append(alignment.create_stage)
+            sections["alignment"] = alignment.describe
         diarization = load_diarization(config.diarization)
         if diarization is not None:
             stack.callback(diarization.close)

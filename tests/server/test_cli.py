@@ -103,16 +103,20 @@ def test_flags_are_not_abbreviated(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--max-conn" in capsys.readouterr().err
 
 
-def test_whisperx_is_known_and_not_available(capsys: pytest.CaptureFixture[str]) -> None:
-    argv = ["--backend", "whisperx", "--enable-diarization", "--huggingface-token", "T"]
+def test_whisperx_flags_are_settings() -> None:
+    config = config_of(
+        "--backend", "whisperx", "--align-model", "demo", "--align-model", "de=some/folder",
+        "--huggingface-token", "T",
+    )  # fmt: skip
 
-    assert main(argv) == 1
-    error = capsys.readouterr().err
-    assert "whisperx is not available in this version" in error
-    assert "--backend faster_whisper" in error
+    assert config.backend.kind == "whisperx"
+    assert config.alignment.models == ("demo", "de=some/folder")
+    assert config.hub.token is not None
+    assert config.hub.token.get_secret_value() == "T"
+    assert "T" not in str(config.hub)
 
 
-@pytest.mark.parametrize("argv", [["--enable-diarization"], ["--huggingface-token", "T"]])
+@pytest.mark.parametrize("argv", [["--align-model", "demo"], ["--huggingface-token", "T"]])
 def test_whisperx_flags_do_not_silently_do_nothing(
     argv: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,6 +18,13 @@ def create_backend(settings: BackendSettings) -> Backend:
             from whisper_streaming.backends.model_store import resolve_models
 
             return FasterWhisperBackend(settings, resolve_models(settings.models))
+        case "whisperx":
+            from whisper_streaming.backends.whisperx import WhisperXBackend, require_whisperx
+
+            require_whisperx()
+            return WhisperXBackend(
+                create_backend(settings.model_copy(update={"kind": "faster_whisper"}))
+            )
         case "scripted":
             from whisper_streaming.backends.scripted import ScriptedBackend
 

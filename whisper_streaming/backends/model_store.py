@@ -9,10 +9,10 @@ import logging
 import re
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 # The table of names is private there, but the public function gives only its keys.
 from faster_whisper.utils import _MODELS as HUB_IDS
@@ -24,6 +24,8 @@ from whisper_streaming.backends.download_progress import LoggedProgress
 from whisper_streaming.errors import ModelLoadError
 
 logger = logging.getLogger("whisper_streaming.backend")
+
+Answer = TypeVar("Answer")
 
 PREFERRED: Final = "small"
 DEMO_PATH: Final = Path(__file__).parent.parent / "models" / "demo"
@@ -157,6 +159,19 @@ def missing_files(folder: Path) -> tuple[str, ...]:
     return tuple(pattern for pattern in _REQUIRED_FILES if not _has_file(folder, pattern))
 
 
+def within(limit_s: float, ask: Callable[[], Answer]) -> Answer | None:
+    """What ``ask`` returns; None if it takes longer than ``limit_s``.
+
+    A daemon thread asks, because no timeout of an HTTP client covers the name look-up; one
+    that never returns neither holds us up nor keeps the process from ending.
+    """
+    answers: list[Answer] = []
+    thread = threading.Thread(target=lambda: answers.append(ask()), name="hub-probe", daemon=True)
+    thread.start()
+    thread.join(limit_s)
+    return answers[0] if answers else None
+
+
 def _has_file(folder: Path, pattern: str) -> bool:
     # A cache links to its blobs; a link whose blob was removed is no file.
     return any(path.is_file() and path.stat().st_size > 0 for path in folder.glob(pattern))
@@ -244,20 +259,9 @@ def _fetch(repo: str, hub: Hub) -> Path:
 
 
 def _probe(repo: str, hub: Hub) -> None:
-    """Ask the hub for the files of ``repo``, with a limit on the whole question.
-
-    A daemon thread asks, because no timeout of the HTTP client covers the name look-up; one
-    that never returns neither holds us up nor keeps the process from ending.
-    """
-    answer: list[_HubUnavailable | None] = []
-
-    def ask() -> None:
-        answer.append(_ask(repo, hub))
-
-    thread = threading.Thread(target=ask, name="hub-probe", daemon=True)
-    thread.start()
-    thread.join(hub.probe_timeout_s)
-    if not answer:
+    """Ask the hub for the files of ``repo``, with a limit on the whole question."""
+    answer = within(hub.probe_timeout_s, lambda: (_ask(repo, hub),))
+    if answer is None:
         raise _HubUnavailable(f"no answer within {hub.probe_timeout_s:g} s")
     if answer[0] is not None:
         raise answer[0]

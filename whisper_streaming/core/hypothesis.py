@@ -19,6 +19,8 @@ class Word:
         probability: Mean token probability in [0, 1].
         tokens: The backend's token ids of ``text``, opaque to everyone else; empty if it has none.
         speaker: Label of who speaks, if anybody found out.
+        is_aligned: The times were measured letter by letter (forced alignment). Else they are the
+            decoder's: where its attention was, or a guess.
     """
 
     text: str
@@ -27,6 +29,7 @@ class Word:
     probability: float = 1.0
     tokens: tuple[int, ...] = ()
     speaker: str | None = None
+    is_aligned: bool = False
 
 
 Words = tuple[Word, ...]
@@ -47,18 +50,18 @@ class DecodeOptions:
         model: Name of one of the loaded models; None is the first.
         hotwords: Words to favour, as free text, or empty.
         prompt: Text that precedes the session, or empty; part of the context of its requests.
+        candidates: Where the decoder detects the language, it is one of these; empty: any.
     """
 
     language: str | None = None
-        candidates: Where the decoder detects the language, it is one of these; empty: any.
     task: str = "transcribe"
     model: str | None = None
     hotwords: str = ""
     prompt: str = ""
+    candidates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-    candidates: tuple[str, ...] = ()
 class WindowRules:
     """How a session cuts its windows; a matter of the model.
 

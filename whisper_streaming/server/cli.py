@@ -11,7 +11,7 @@ from typing import Final, get_args
 from whisper_streaming.cli_flags import FlagParser, program_name
 from whisper_streaming.config import load_config
 from whisper_streaming.core.policy import PolicyKind
-from whisper_streaming.errors import ConfigurationError, ModelLoadError, WhisperStreamingError
+from whisper_streaming.errors import ConfigurationError, WhisperStreamingError
 from whisper_streaming.server.listen import EVERY_ADDRESS, network_addresses
 from whisper_streaming.server.logs import setup_logging
 from whisper_streaming.server.websocket_server import WhisperStreamingServer
@@ -23,6 +23,10 @@ _BACKENDS: Final = ("faster_whisper", "scripted", "whisperx")
 _VAD_HYSTERESIS: Final = 0.15
 """How far below the threshold speech goes on; Silero's own default."""
 _NOTICE_WIDTH: Final = 88
+_WHISPERX_FLAGS: Final = {
+    "alignment.models": "--align-model",
+    "hub.token": "--huggingface-token",
+}
 
 _EXAMPLES: Final = """\
 examples:
@@ -140,6 +144,7 @@ _SETTING_NAMES: Final = frozenset(
         "record.audio",
         "record.keep_days",
         "text_hook.name",
+        *_WHISPERX_FLAGS,
     }
 )
 
@@ -378,21 +383,26 @@ def _add_general_flags(group: "argparse._ArgumentGroup") -> None:
 
 
 def _add_whisperx_flags(group: "argparse._ArgumentGroup") -> None:
-    group.add_argument("--huggingface-token", metavar="TOKEN", help="for models behind a login")
+    group.add_argument(
+        "--align-model",
+        dest="alignment.models",
+        metavar="[LANGUAGE=]MODEL",
+        action="append",
+        help="measures when words are said: demo (embedded, English), a folder or hub id of a "
+        "Wav2Vec2 model, or a name of torchaudio (default: what whisperx knows for the language)",
+    )
+    group.add_argument(
+        "--huggingface-token", dest="hub.token", metavar="TOKEN", help="for models behind a login"
+    )
 
 
 def _check_whisperx(arguments: argparse.Namespace) -> None:
+    """Refuse what only whisperx uses where another backend is sure to run."""
     given: Mapping[str, object] = vars(arguments)
-    if given.get("backend.kind") == "whisperx":
-        raise ModelLoadError(
-            "the backend whisperx is not available in this version; take --backend faster_whisper"
-        )
-    for name in ("huggingface_token",):
-        if name in given:
-            raise ConfigurationError(
-                f"--{name.replace('_', '-')} belongs to --backend whisperx, which is not available "
-                "in this version; leave it out"
-            )
+    kind = given.get("backend.kind", None if arguments.config else "faster_whisper")
+    for name, flag in _WHISPERX_FLAGS.items():
+        if name in given and kind not in ("whisperx", None):
+            raise ConfigurationError(f"{flag} belongs to --backend whisperx; leave it out")
 
 
 def _announce(server: WhisperStreamingServer) -> None:

@@ -1,0 +1,137 @@
+"""What aligns for all sessions: one thread, and a model for each language that is spoken."""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from whisper_streaming.alignment.stage import AlignmentStage
+from whisper_streaming.alignment.words import AlignModel, align
+from whisper_streaming.core.audio import FloatArray
+from whisper_streaming.core.hypothesis import Words
+from whisper_streaming.errors import ModelLoadError
+from whisper_streaming.live.stages import StageContext
+
+logger = logging.getLogger("whisper_streaming.alignment")
+
+MAX_WAITING: Final = 16
+"""Alignments that may wait for the thread; the next ones are done without."""
+
+LoadModel = Callable[[str], AlignModel]
+"""Loads the model of a language; blocking. Raises ``ModelLoadError``."""
+
+
+class SharedAligner:
+    """Aligns words in a thread of its own, with models that are loaded when they are needed.
+
+    Args:
+        load: Loads the model of a language.
+        hold_s: How long words may be held for their times.
+        languages: Whose models are loaded now.
+
+    Raises:
+        ModelLoadError: If one of them cannot be loaded.
+    """
+
+    def __init__(self, load: LoadModel, *, hold_s: float, languages: Sequence[str] = ()) -> None:
+        self._load = load
+        self._hold_s = hold_s
+        self._models = {language: load(language) for language in languages}
+        self._complaints: dict[str, str] = {}
+        self._loading: set[str] = set()
+        self._waiting = 0
+        self._aligned = self._late = 0
+        self._slowest_s = 0.0
+        self._lock = threading.Lock()
+        self._thread = ThreadPoolExecutor(1, "align")
+        # Loading takes minutes where a model is fetched first; words of other languages go on.
+        self._loader = ThreadPoolExecutor(1, "load-align-model")
+
+    async def align(
+        self, language: str, words: Words, samples: FloatArray, start_sample: int
+    ) -> Words | None:
+        """See :class:`~whisper_streaming.alignment.stage.Aligner`. Call it in one event loop."""
+        model = self._model(language)
+        if model is None or self._waiting >= MAX_WAITING:
+            return None
+        self._waiting += 1
+        job = self._thread.submit(self._run, model, words, samples, start_sample)
+        job.add_done_callback(self._count_down)
+        try:
+            async with asyncio.timeout(self._hold_s):
+                return await asyncio.wrap_future(job)
+        except TimeoutError:
+            self._late += len(words)
+            return None
+
+    def complaint(self, language: str) -> str | None:
+        """See :class:`~whisper_streaming.alignment.stage.Aligner`."""
+        return self._complaints.get(language)
+
+    def create_stage(self, context: StageContext) -> AlignmentStage | None:
+        """The stage of a session; None if it translates: then what is written is not said."""
+        options = context.setup.session.options
+        if options.task == "translate":
+            return None
+        return AlignmentStage(self, language=options.language)
+
+    def describe(self) -> dict[str, object]:
+        """For the status page."""
+        return {
+            "languages": sorted(self._models),
+            "aligned_words": self._aligned,
+            "late_words": self._late,
+            "slowest_s": round(self._slowest_s, 3),
+        }
+
+    def close(self) -> None:
+        """End the threads. What is being fetched is not waited for."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+        self._loader.shutdown(wait=False, cancel_futures=True)
+
+    def _model(self, language: str) -> AlignModel | None:
+        with self._lock:
+            if language in self._models:
+                return self._models[language]
+            if language not in self._loading and language not in self._complaints:
+                self._loading.add(language)
+                self._loader.submit(self._load_now, language)
+        return None
+
+    def _load_now(self, language: str) -> None:
+        try:
+            model = self._load(language)
+        except ModelLoadError as error:
+            logger.warning("words in %r are not aligned: %s", language, error)
+            with self._lock:
+                self._complaints[language] = (
+                    f"The times of words in {language!r} are those of the decoder, which are less "
+                    "exact: this server has no model that aligns this language."
+                )
+        else:
+            logger.info("words in %r are aligned from now on", language)
+            with self._lock:
+                self._models[language] = model
+        finally:
+            with self._lock:
+                self._loading.discard(language)
+
+    def _run(
+        self, model: AlignModel, words: Words, samples: FloatArray, start_sample: int
+    ) -> Words | None:
+        began = time.perf_counter()
+        try:
+            aligned = align(model, words, samples, start_sample)
+        except RuntimeError:
+            logger.exception("%d words could not be aligned", len(words))
+            return None
+        self._slowest_s = max(self._slowest_s, time.perf_counter() - began)
+        self._aligned += sum(word.is_aligned for word in aligned)
+        return aligned
+
+    def _count_down(self, job: object) -> None:
+        with self._lock:
+            self._waiting -= 1
