@@ -9,6 +9,7 @@ from whisper_streaming.client.result import (
     TranscriptSegment,
     TranscriptUpdate,
     TranscriptWord,
+    TranslatedSegment,
 )
 from whisper_streaming.client.websocket_client import TranscriptionClient
 from whisper_streaming.errors import (
@@ -34,5 +35,6 @@ __all__ = [
     "TranscriptWord",
     "TranscriptionClient",
     "TranscriptionResult",
+    "TranslatedSegment",
     "list_devices",
 ]

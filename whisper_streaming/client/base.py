@@ -6,7 +6,12 @@ from collections.abc import Callable
 from functools import partial
 
 from whisper_streaming.client.conversation import ClientSession, Patience, SessionOptions
-from whisper_streaming.client.result import TranscriptSegment, TranscriptUpdate
+from whisper_streaming.client.result import (
+    TranscriptSegment,
+    TranscriptUpdate,
+    TranslatedSegment,
+    join_texts,
+)
 from whisper_streaming.client.source import SourceFormat
 from whisper_streaming.client.target import Target
 from whisper_streaming.core.audio import SAMPLE_RATE
@@ -14,6 +19,7 @@ from whisper_streaming.errors import ConfigurationError
 from whisper_streaming.media import RawFormat
 
 TranscriptionCallback = Callable[[str, list[TranscriptSegment]], object]
+TranslationCallback = Callable[[str, list[TranslatedSegment]], object]
 NoticeCallback = Callable[[str], object]
 
 AUTO_LANGUAGE = "auto"
@@ -30,9 +36,13 @@ class ClientBase:
         language: Spoken language as a Whisper code; None or ``"auto"`` lets the server detect it.
         model: Model to ask for; the server may serve another one and says so in a notice.
         translate: Translate to English instead of transcribing.
+        target_language: Also translate the words to this language, as a Whisper code; the server
+            refuses in words what it cannot do.
         transcription_callback: Called as ``f(text, segments)`` on every update, with the whole
             text so far and all segments. It must return soon, since it holds up reading. What it
             raises is logged once and does not end the session.
+        translation_callback: Called in the same way with the whole translation so far and its
+            segments, whenever it changes.
         notice_callback: Called with every text of the server that the user should read; without
             it they are logged as warnings.
         use_vad: Let the server withhold silence from the model.
@@ -57,7 +67,9 @@ class ClientBase:
         model: str = "small",
         translate: bool = False,
         *,
+        target_language: str | None = None,
         transcription_callback: TranscriptionCallback | None = None,
+        translation_callback: TranslationCallback | None = None,
         notice_callback: NoticeCallback | None = None,
         use_vad: bool = True,
         url: str | None = None,
@@ -77,7 +89,9 @@ class ClientBase:
         self.language = language
         self.model = model
         self.translate = translate
+        self.target_language = target_language
         self.transcription_callback = transcription_callback
+        self.translation_callback = translation_callback
         self.notice_callback = notice_callback
         self.use_vad = use_vad
         self.url = url
@@ -91,11 +105,15 @@ class ClientBase:
         self.device_index = device_index
         self.connect_timeout_s = connect_timeout_s
         self.patience = patience or Patience()
-        if inspect.iscoroutinefunction(transcription_callback):
-            raise ConfigurationError(
-                "transcription_callback is a plain function; "
-                "async programs iterate with: async for update in client"
-            )
+        for name, callback in (
+            ("transcription_callback", transcription_callback),
+            ("translation_callback", translation_callback),
+        ):
+            if inspect.iscoroutinefunction(callback):
+                raise ConfigurationError(
+                    f"{name} is a plain function; "
+                    "async programs iterate with: async for update in client"
+                )
         # A wrong setting should fail where it is written, not when the audio is ready.
         self._target()
         self._source_format()
@@ -128,11 +146,14 @@ class ClientBase:
             initial_prompt=self.initial_prompt,
             hotwords=self.hotwords,
             word_timestamps=self.word_timestamps,
+            target_language=self.target_language,
         )
         return ClientSession(options, self.patience)
 
     def _new_listener(self) -> "Listener":
-        return Listener(self.transcription_callback, self.notice_callback)
+        return Listener(
+            self.transcription_callback, self.notice_callback, self.translation_callback
+        )
 
 
 class Listener:
@@ -142,16 +163,30 @@ class Listener:
         self,
         transcription_callback: TranscriptionCallback | None,
         notice_callback: NoticeCallback | None,
+        translation_callback: TranslationCallback | None = None,
     ) -> None:
         self._transcription_callback = transcription_callback
         self._notice_callback = notice_callback
+        self._translation_callback = translation_callback
+        self._translations: list[TranslatedSegment] = []  # as they were passed on
         self._has_failed = False
 
     def receive_update(self, update: TranscriptUpdate) -> None:
-        """Pass on a new state of the transcript."""
+        """Pass on a new state of the transcript, or of its translation: a message is of one."""
+        if update.translations != self._translations:
+            self._translations = update.translations
+            self._pass_on_translation(update.translations)
+            return
         callback = self._transcription_callback
         if callback is not None:
             self._call(partial(callback, update.text, update.segments))
+
+    def _pass_on_translation(self, translations: list[TranslatedSegment]) -> None:
+        callback = self._translation_callback
+        if callback is not None:
+            text = join_texts([each["text"] for each in translations])
+            # The list is the callback's own, which may change it.
+            self._call(partial(callback, text, [*translations]))
 
     def receive_notices(self, notices: list[str]) -> None:
         """Pass on what the server wants the user to know."""

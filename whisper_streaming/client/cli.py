@@ -46,6 +46,7 @@ examples:
   %(prog)s --audio-file talk.mp3 --fast --output-srt talk.srt
   %(prog)s --audio-file rtsp://camera.local/live   a stream
   %(prog)s --language tr --translate               Turkish speech as English captions
+  %(prog)s --language tr --target-language en      both: Turkish captions and their translation
   %(prog)s --list-devices                          which microphones there are
   ffmpeg -i talk.mkv -f wav - | %(prog)s --audio-file -
   arecord -f S16_LE -r 16000 -t raw | %(prog)s --audio-file - --raw-format int16
@@ -86,6 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _transcribe(arguments: argparse.Namespace) -> int:
     outputs, rules = _outputs(arguments), caption_rules(arguments)
+    translation = _translation_output(arguments)
     display = _choose_display(arguments)
     client = TranscriptionClient(
         host=arguments.host,
@@ -93,7 +95,9 @@ def _transcribe(arguments: argparse.Namespace) -> int:
         language=arguments.language,
         model=arguments.model,
         translate=arguments.translate,
+        target_language=arguments.target_language,
         transcription_callback=display,
+        translation_callback=display.translate,
         notice_callback=display.notify,
         use_vad=arguments.use_vad,
         url=arguments.url,
@@ -116,11 +120,13 @@ def _transcribe(arguments: argparse.Namespace) -> int:
             )
             # Before the captions, which may go to a terminal or pipe that is gone by now.
             _write(result, outputs, rules)
+            _write(result.translated(), translation, rules)
             # A server that cuts its last words short leaves them open until the very end.
             display(result.text, result.segments)
     except ClientError as exc:
         if isinstance(exc.result, TranscriptionResult):
             _write(exc.result, outputs, rules)
+            _write(exc.result.translated(), translation, rules)
         raise
     return _judge(result)
 
@@ -144,12 +150,30 @@ def _outputs(arguments: argparse.Namespace) -> dict[str, Path]:
     outputs: dict[str, Path] = {}
     for name in FORMATS:
         path: Path | None = getattr(arguments, f"output_{name}")
-        if path is None:
-            continue
-        if path.is_dir() or not path.absolute().parent.is_dir():
-            raise ConfigurationError(f"--output-{name} {path}: there is no such folder")
-        outputs[name] = path
+        if path is not None:
+            _check_folder(path, f"--output-{name}")
+            outputs[name] = path
     return outputs
+
+
+def _translation_output(arguments: argparse.Namespace) -> dict[str, Path]:
+    """Where to write the translation; its name says in which format."""
+    path: Path | None = arguments.output_translation
+    if path is None:
+        return {}
+    if arguments.target_language is None:
+        raise ConfigurationError("--output-translation needs a --target-language")
+    name = path.suffix.removeprefix(".")
+    if name not in FORMATS:
+        endings = ", ".join(f".{each}" for each in FORMATS)
+        raise ConfigurationError(f"--output-translation {path} must end in one of {endings}")
+    _check_folder(path, "--output-translation")
+    return {name: path}
+
+
+def _check_folder(path: Path, flag: str) -> None:
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise ConfigurationError(f"{flag} {path}: there is no such folder")
 
 
 def _write(result: TranscriptionResult, outputs: dict[str, Path], rules: CaptionRules) -> None:
@@ -212,6 +236,11 @@ def _add_speech_flags(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--model", default="small", help="model to ask for (default: %(default)s)")
     group.add_argument("--translate", action="store_true", help="translate to English")
+    group.add_argument(
+        "--target-language",
+        metavar="CODE",
+        help="also translate the words to this language, if the server can",
+    )
     group.add_argument("--initial-prompt", help="text before the audio: names, style")
     group.add_argument("--hotwords", help="words that are likely to be said")
     group.add_argument(
@@ -261,6 +290,12 @@ def _add_output_flags(group: argparse._ArgumentGroup) -> None:
         group.add_argument(
             f"--output-{name}", type=Path, metavar="FILE", help=f"write the transcript as {title}"
         )
+    group.add_argument(
+        "--output-translation",
+        type=Path,
+        metavar="FILE",
+        help="write the translation; the name ends in .srt, .vtt, .json, .jsonl, .tsv or .txt",
+    )
     group.add_argument("--word-timestamps", action="store_true", help="ask for times of words")
     group.add_argument(
         "--use-callback", action="store_true", help="print every update as a callback gets it"

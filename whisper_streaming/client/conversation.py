@@ -9,13 +9,13 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Final
 
 import numpy as np
 
-from whisper_streaming.client.folding import TranscriptFold
+from whisper_streaming.client.folding import TranscriptFold, TranslationFold
 from whisper_streaming.client.result import Gap, TranscriptionResult, TranscriptUpdate
 from whisper_streaming.core.audio import FloatArray, samples_of
 from whisper_streaming.core.events import SpeakersRevised
@@ -36,6 +36,7 @@ from whisper_streaming.wire.whisper_live_messages import (
     Segments,
     ServerMessage,
     Summary,
+    Translations,
     Wait,
     parse_server_message,
 )
@@ -68,6 +69,7 @@ class SessionOptions:
     initial_prompt: str | None = None
     hotwords: str | None = None
     word_timestamps: bool = False
+    target_language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,7 @@ class ClientSession:
         self._clock = clock
         self._uid = str(uuid.uuid4())
         self._fold = TranscriptFold()
+        self._translations = TranslationFold()
         self._learnt = _Learnt()
         self._waiting_since = clock()
         self._samples_sent = 0
@@ -181,6 +184,8 @@ class ClientSession:
             "numeric_times": True,
             "summary": True,
         }
+        if options.target_language is not None:
+            fields |= {"enable_translation": True, "target_language": options.target_language}
         return json.dumps(fields)
 
     def audio_messages(self, samples: FloatArray) -> Iterator[bytes]:
@@ -251,6 +256,8 @@ class ClientSession:
             self._waiting_since = self._clock()
         if isinstance(known, Segments):
             return self._receive_segments(known)
+        if isinstance(known, Translations):
+            return self._receive_translations(known)
         if isinstance(known, SpeakersRevised):
             return self._fold.update() if self._fold.revise(known) else None
         self._receive_status(known)
@@ -278,7 +285,7 @@ class ClientSession:
 
     def update(self) -> TranscriptUpdate:
         """The transcript so far."""
-        return self._fold.update()
+        return replace(self._fold.update(), translations=self._translations.translations)
 
     def raise_for_error(self) -> None:
         """Raise what ended the session, with the result so far.
@@ -310,12 +317,13 @@ class ClientSession:
             segments=update.segments,
             complete=self.phase is Phase.CLOSED and self._error is None and is_whole,
             is_overtime=learnt.is_overtime,
-            language=learnt.language or self._options.language,
+            language=learnt.language or self._options.only_language,
             model=learnt.ready.model if learnt.ready else None,
             notice=learnt.ready.notice if learnt.ready else None,
             gaps=list(learnt.gaps),
             samples_sent=self._samples_sent,
             summary=summary,
+            translations=self._translations.translations,
         )
 
     def _begin_ending(self) -> None:
@@ -351,13 +359,20 @@ class ClientSession:
     def _receive_segments(self, message: Segments) -> TranscriptUpdate | None:
         if not self._fold.receive(message.segments):
             return None
-        update = self._fold.update()
+        update = self.update()
         if self.phase is Phase.SETTLING:
             shown = (update.text, self._fold.has_open_segment)
             if shown not in self._shown_while_settling:
                 self._shown_while_settling.add(shown)
                 self._waiting_since = self._clock()
         return update
+
+    def _receive_translations(self, message: Translations) -> TranscriptUpdate | None:
+        if not self._translations.receive(message.translations):
+            return None
+        if self.phase is Phase.SETTLING:
+            self._waiting_since = self._clock()  # a stock server drops what is not sent by the end
+        return self.update()
 
     def _receive_status(self, message: ServerMessage) -> None:
         learnt = self._learnt

@@ -1,4 +1,7 @@
-"""Captions in the terminal. Each display is a ``transcription_callback`` and a context manager."""
+"""Captions in the terminal. Each display is a ``transcription_callback`` and a context manager.
+
+Final translations follow their captions, each on a line of its own.
+"""
 
 import sys
 from types import TracebackType
@@ -8,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from whisper_streaming.client.result import TranscriptSegment
+from whisper_streaming.client.result import TranscriptSegment, TranslatedSegment
 from whisper_streaming.client.subtitles import one_line
 
 
@@ -26,6 +29,10 @@ class Display(Protocol):
 
     def __call__(self, text: str, segments: list[TranscriptSegment]) -> None:
         """Show the newest state of the transcript."""
+        ...
+
+    def translate(self, text: str, translations: list[TranslatedSegment]) -> None:
+        """Show the newest state of the translation; a ``translation_callback``."""
         ...
 
     def notify(self, notice: str) -> None:
@@ -46,6 +53,7 @@ class LiveCaptions:
         self._console = console
         self._live = Live(console=console, transient=True, auto_refresh=False)
         self._shown = 0
+        self._shown_translations = 0
         self._open = Text()
 
     def __enter__(self) -> "LiveCaptions":
@@ -73,6 +81,11 @@ class LiveCaptions:
             self._console.print(Text(_caption(segment)))
         self._shown = len(completed)
 
+    def translate(self, text: str, translations: list[TranslatedSegment]) -> None:
+        for line in _new_translations(translations, self._shown_translations):
+            self._console.print(Text(line, style="cyan"))
+        self._shown_translations = _count_final(translations)
+
     def notify(self, notice: str) -> None:
         self._console.print(Text(notice, style="yellow"))
 
@@ -89,6 +102,7 @@ class PlainCaptions:
         self._captions = captions or sys.stdout
         self._notices = notices or sys.stderr
         self._shown = 0
+        self._shown_translations = 0
 
     def __enter__(self) -> "PlainCaptions":
         return self
@@ -108,6 +122,12 @@ class PlainCaptions:
             self._captions.flush()
         self._shown = len(completed)
 
+    def translate(self, text: str, translations: list[TranslatedSegment]) -> None:
+        for line in _new_translations(translations, self._shown_translations):
+            self._captions.write(f"{line}\n")
+            self._captions.flush()
+        self._shown_translations = _count_final(translations)
+
     def notify(self, notice: str) -> None:
         self._notices.write(f"{notice}\n")
         self._notices.flush()
@@ -125,6 +145,10 @@ class CallbackReport(PlainCaptions):
         self._captions.write("\n".join(lines) + "\n")
         self._captions.flush()
 
+    def translate(self, text: str, translations: list[TranslatedSegment]) -> None:
+        self._captions.write(f"Translated: {text}\n")
+        self._captions.flush()
+
 
 def open_caption(segment: TranscriptSegment) -> Text:
     """An open caption with its committed words solid and the rest dim."""
@@ -139,3 +163,13 @@ def open_caption(segment: TranscriptSegment) -> Text:
 def _caption(segment: TranscriptSegment) -> str:
     speaker = segment.get("speaker")
     return f"[{speaker}] {one_line(segment)}" if speaker else one_line(segment)
+
+
+def _count_final(translations: list[TranslatedSegment]) -> int:
+    return sum(each["completed"] for each in translations)
+
+
+def _new_translations(translations: list[TranslatedSegment], shown: int) -> list[str]:
+    """Final translations after the ``shown`` first ones, each with its language."""
+    final = [each for each in translations if each["completed"]]
+    return [f"  [{each['target_language']}] {each['text']}" for each in final[shown:]]

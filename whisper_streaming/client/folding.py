@@ -10,11 +10,13 @@ from dataclasses import replace
 from whisper_streaming.client.result import (
     TranscriptSegment,
     TranscriptUpdate,
+    TranslatedSegment,
     append_text,
     segment_fields,
+    translation_fields,
 )
 from whisper_streaming.core.events import SpeakersRevised
-from whisper_streaming.wire.whisper_live_messages import WireSegment
+from whisper_streaming.wire.whisper_live_messages import WireSegment, WireTranslation
 
 
 class TranscriptFold:
@@ -81,6 +83,34 @@ class TranscriptFold:
         self._completed.append(segment)
         self._completed_fields.append(segment_fields(segment))
         self._completed_text = append_text(self._completed_text, segment.text)
+
+
+class TranslationFold:
+    """All final translations of a session, once each and in order, and the open one."""
+
+    def __init__(self) -> None:
+        self._completed: list[TranslatedSegment] = []
+        self._open: TranslatedSegment | None = None
+
+    @property
+    def translations(self) -> list[TranslatedSegment]:
+        """The open one is last. The list is the caller's own."""
+        return [*self._completed] if self._open is None else [*self._completed, self._open]
+
+    def receive(self, window: Sequence[WireTranslation]) -> bool:
+        """Take one message: the newest final ones, and the open one or none.
+
+        Returns:
+            Whether anything changed.
+        """
+        # They follow one another and never change, so those that end later are new.
+        end = self._completed[-1]["end"] if self._completed else float("-inf")
+        listed = [translation_fields(each) for each in window]
+        new = [each for each in listed if each["completed"] and each["end"] > end]
+        still_open = [each for each in listed if not each["completed"]]
+        open_before, self._open = self._open, still_open[-1] if still_open else None
+        self._completed += new
+        return bool(new) or self._open != open_before
 
 
 def find_new(known: Sequence[WireSegment], window: Sequence[WireSegment]) -> list[WireSegment]:

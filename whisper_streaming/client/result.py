@@ -1,10 +1,14 @@
 """What a client program gets: updates while it listens, the result at the end."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NotRequired, TypedDict
 
-from whisper_streaming.wire.whisper_live_messages import Summary, WireSegment
+from whisper_streaming.wire.whisper_live_messages import (
+    Summary,
+    WireSegment,
+    WireTranslation,
+)
 
 
 class TranscriptWord(TypedDict):
@@ -33,6 +37,19 @@ class TranscriptSegment(TypedDict):
     speaker: NotRequired[str]
 
 
+class TranslatedSegment(TypedDict):
+    """The translation of one or more segments, mostly of a sentence. Times as theirs.
+
+    ``text`` has no space around it. Only the last one may not be ``completed``.
+    """
+
+    start: float
+    end: float
+    text: str
+    completed: bool
+    target_language: str
+
+
 @dataclass(frozen=True, slots=True)
 class Gap:
     """Audio that the server received and could not decode, in seconds since the first sample."""
@@ -44,10 +61,14 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptUpdate:
-    """The whole transcript so far: completed segments and at most one open one, which is last."""
+    """The whole transcript so far: completed segments and at most one open one, which is last.
+
+    ``translations`` are the same for what is translated so far.
+    """
 
     text: str
     segments: list[TranscriptSegment]
+    translations: list[TranslatedSegment] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +86,7 @@ class TranscriptionResult:
         gaps: Audio that was lost on the server.
         samples_sent: Samples of the source that were sent, at 16 kHz.
         summary: The server's account of them; None from a server that gives none.
+        translations: In order; empty unless a ``target_language`` was asked for.
     """
 
     text: str
@@ -77,9 +99,35 @@ class TranscriptionResult:
     gaps: list[Gap] = field(default_factory=list)
     samples_sent: int = 0
     summary: Summary | None = None
+    translations: list[TranslatedSegment] = field(default_factory=list)
 
     def __str__(self) -> str:
         return self.text
+
+    @property
+    def translation(self) -> str:
+        """The whole translation as text."""
+        return join_texts([segment["text"] for segment in self.translations])
+
+    def translated(self) -> "TranscriptionResult":
+        """The translation in the place of the words, to write it as SRT and the like."""
+        segments = [
+            TranscriptSegment(
+                start=each["start"],
+                end=each["end"],
+                text=each["text"],
+                completed=each["completed"],
+            )
+            for each in self.translations
+        ]
+        language = self.translations[-1]["target_language"] if self.translations else None
+        return replace(
+            self,
+            text=self.translation,
+            segments=segments,
+            language=language or None,
+            translations=[],
+        )
 
 
 def segment_fields(segment: WireSegment) -> TranscriptSegment:
@@ -99,6 +147,17 @@ def segment_fields(segment: WireSegment) -> TranscriptSegment:
     if segment.speaker is not None:
         fields["speaker"] = segment.speaker
     return fields
+
+
+def translation_fields(translation: WireTranslation) -> TranslatedSegment:
+    """``translation`` in the form that client programs get."""
+    return TranslatedSegment(
+        start=translation.start,
+        end=translation.end,
+        text=translation.text.strip(),
+        completed=translation.completed,
+        target_language=translation.language,
+    )
 
 
 def join_texts(texts: Sequence[str]) -> str:

@@ -30,7 +30,7 @@ def to_vtt(result: TranscriptionResult, rules: CaptionRules | None = None) -> st
 
 def to_json(result: TranscriptionResult) -> str:
     """Everything that is known about the transcript, times in seconds."""
-    fields = {
+    fields: dict[str, object] = {
         "text": result.text,
         "language": result.language,
         "model": result.model,
@@ -41,6 +41,8 @@ def to_json(result: TranscriptionResult) -> str:
         "samples_sent": result.samples_sent,
         "summary": asdict(result.summary) if result.summary is not None else None,
     }
+    if result.translations:
+        fields["translations"] = result.translations
     return json.dumps(fields, ensure_ascii=False, indent=2) + "\n"
 
 
@@ -51,10 +53,11 @@ def to_jsonl(result: TranscriptionResult) -> str:
         {"type": "segment", "number": number, **segment, "text": one_line(segment)}
         for number, segment in enumerate(result.segments, start=1)
     ]
+    translations = [{"type": "translation", **translation} for translation in result.translations]
     gaps = [{"type": "gap", **asdict(gap)} for gap in result.gaps]
     summary = asdict(result.summary) if result.summary is not None else None
     ending = {"type": "end", "complete": result.complete, "account": summary}
-    lines = [opening, *segments, *gaps, ending]
+    lines = [opening, *segments, *translations, *gaps, ending]
     return "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines)
 
 
