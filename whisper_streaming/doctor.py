@@ -42,6 +42,7 @@ REQUIREMENTS: Final = {
     "ctranslate2": "4.8",
     "tokenizers": "0.20",
     "threadpoolctl": "3.5",
+    "onnxruntime": "1.17",
     "huggingface-hub": "0.30",
     "av": "17.1",
     "rich": "13",

@@ -10,8 +10,8 @@ from whisper_streaming.diarization.embedder import Embedder, EmbedderInfo
 from whisper_streaming.engine.worker import Worker
 from whisper_streaming.errors import BackendError
 
-MAX_STRETCHES_PER_RUN: Final = 32
-"""About 60 ms of work of the embedded network: bounds the wait for the next run."""
+MAX_STRETCHES_PER_RUN: Final = 16
+"""About 0.1 s of work of the embedded network: bounds the wait for the next run."""
 
 
 @dataclass(frozen=True, slots=True)

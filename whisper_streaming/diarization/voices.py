@@ -40,8 +40,8 @@ class VoiceRules:
         look_back_s: Older labels are never corrected.
     """
 
-    new_below: float = 0.35
-    same_above: float = 0.75
+    new_below: float = 0.5
+    same_above: float = 0.8
     switch_cost: float = 0.12
     pause_switch_cost: float = 0.03
     min_new_s: float = 0.8
