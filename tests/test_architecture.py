@@ -72,7 +72,7 @@ ALLOWED = {
     "__init__": {"version", "live_kit"},
     "__main__": {"cli"},
     "cli": {
-        "version", "server", "client", "transcribe", "model_listing", "demo", "doctor", "bench",
+        "version", "server", "listen", "transcribe", "model_listing", "demo", "doctor", "bench",
     },
     "bench": {
         "backends", "vad", "engine", "live", "server", "wire", "core", "config", "errors",
@@ -87,6 +87,7 @@ ALLOWED = {
     "doctor": {"client", "server", "backends", "config", "errors", "round_trip"},
     "round_trip": {"client", "backends", "core", "config", "media", "local_server"},
     "local_server": {"server", "config", "errors"},
+    "listen": {"server", "client", "config", "errors", "local_server"},
     "transcribe": {
         "server", "client", "config", "errors", "local_server", "cli_flags", "media",
     },
@@ -169,7 +170,7 @@ LATE_IMPORTS = {
     "translation.service": "translating by ear needs no more than the loaded model",
     "translation.pieces": "sentencepiece is an extra, and tokenizer.json needs none",
     "diarization.diarization": "only the embedder of the settings is loaded",
-    "cli": "a command loads what it needs, so that --version and listen start at once",
+    "cli": "a command loads what it needs, so that --version starts at once",
     "bench.cli": "a measurement loads what it needs",
     "bench.stock_server": "whisper_live is in an environment of its own, and replaces names first",
     "bench.plot": "matplotlib is an extra, and only --plot needs it",
@@ -190,6 +191,7 @@ MAY_PRINT = {
     "demo",
     "doctor",
     "transcribe",
+    "listen",
     "model_listing",
     "server.cli",
     "tts.espeak_library",

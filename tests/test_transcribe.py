@@ -1,13 +1,17 @@
 """``whisper-streaming transcribe``, with the embedded model and a server of its own."""
 
+import asyncio
 import json
 import logging
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.client.scripted_server import Peer, running, segment
+from tests.client.scripted_server import Peer, partial, running, segment
 from whisper_streaming.config import BackendSettings, LimitSettings, ServerConfig
 from whisper_streaming.errors import ModelLoadError
 from whisper_streaming.evaluate import word_errors
@@ -137,6 +141,72 @@ def test_what_was_heard_before_a_failure_is_written(tmp_path: Path) -> None:
     assert "As far as it got." in (tmp_path / "en-1-slt.srt").read_text()
 
 
+def test_several_formats_at_once_with_times_of_words_on_request(tmp_path: Path) -> None:
+    with running(timed_words) as server:
+        address = ["--host", "127.0.0.1", "--port", str(server.port), "--output-dir", str(tmp_path)]
+        assert main([str(ENGLISH), *address, "--format", "vtt,json", "--format", "tsv"]) == 0
+        plain = {path.suffix: path.read_text() for path in tmp_path.iterdir()}
+        assert server.peer.options["word_timestamps"] is True  # captions are cut by them
+        assert main([str(ENGLISH), *address, "--format", "json,vtt", "--word-times"]) == 0
+
+    assert plain.keys() == {".vtt", ".json", ".tsv"}
+    assert plain[".vtt"].splitlines()[2:] == ["00:00:00.000 --> 00:00:01.000", "Hello there."]
+    assert "words" not in json.loads(plain[".json"])["segments"][0]
+    assert plain[".tsv"] == "start\tend\ttext\n0\t1000\tHello there.\n"
+    assert "Hello <00:00:00.500>there." in (tmp_path / "en-1-slt.vtt").read_text()
+    words = json.loads((tmp_path / "en-1-slt.json").read_text())["segments"][0]["words"]
+    assert [word["word"] for word in words] == [" Hello", " there."]
+
+
+def test_the_task_reaches_the_server() -> None:
+    with running(timed_words) as server:
+        address = ["--host", "127.0.0.1", "--port", str(server.port)]
+        main([str(ENGLISH), *address, "--task", "translate", "--language", "tr"])
+
+    assert (server.peer.options["task"], server.peer.options["language"]) == ("translate", "tr")
+    assert server.peer.options["word_timestamps"] is False
+
+
+def test_a_terminal_shows_how_far_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes the captured stream for a terminal
+    with running(timed_words) as server:
+        main([str(ENGLISH), "--host", "127.0.0.1", "--port", str(server.port), "--format", "tsv"])
+
+    captured = capsys.readouterr()
+    assert captured.out == "start\tend\ttext\n0\t1000\tHello there.\n"
+    assert "en-1-slt.flac" in captured.err
+    assert "100%" in captured.err
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_what_was_heard_and_begins_no_other_recording(
+    repository: Path, tmp_path: Path
+) -> None:
+    async def hesitate(peer: Peer) -> None:
+        await peer.accept()
+        await peer.segments(segment(0.0, 1.0, " As far."), partial(1.0, 1.5, " as it"))
+        await peer.hear()
+        await asyncio.sleep(3600)
+
+    with running(hesitate) as server:
+        program = subprocess.Popen(
+            [sys.executable, "-m", "whisper_streaming", "transcribe", str(ENGLISH), str(GERMAN),
+             "--port", str(server.port)],
+            cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert program.stdout is not None
+        first = [program.stdout.readline() for _ in range(2)]
+        program.send_signal(signal.SIGINT)
+        rest, errors = program.communicate(timeout=60)
+
+    assert first == [f"== {ENGLISH}\n", "As far.\n"]
+    assert rest in ("as it\n", "")  # whether it came before the signal
+    assert "interrupted, it is transcribed up to 1." in errors
+    assert program.returncode == 130
+
+
 def test_port_0_is_no_server_and_starts_none(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(ENGLISH), "--port", "0"]) == 2
     assert "between 1 and 65535" in capsys.readouterr().err
@@ -157,6 +227,8 @@ def test_a_wrong_setting_is_a_usage_error(capsys: pytest.CaptureFixture[str]) ->
     [
         (["a.wav", "--output-dir", "nowhere"], "there is no such folder"),
         (["a/x.wav", "b/x.wav", "--output-dir", "."], "two recordings would both be written"),
+        (["a.wav", "--format", "srt,vtt"], "several formats need a folder"),
+        (["a.wav", "--format", "srt", "--format", "docx"], "there is no format 'docx'; there are"),
     ],
 )
 def test_an_output_that_must_fail_is_refused_before_the_work(
@@ -164,6 +236,19 @@ def test_an_output_that_must_fail_is_refused_before_the_work(
 ) -> None:
     assert main(arguments) == 2
     assert message in capsys.readouterr().err
+
+
+async def timed_words(peer: Peer) -> None:
+    """A server that hears two words."""
+    await peer.accept()
+    await peer.hear()
+    spoken = segment(0.0, 1.0, " Hello there.")
+    words = [
+        {"word": " Hello", "start": 0.0, "end": 0.4, "probability": 0.9},
+        {"word": " there.", "start": 0.5, "end": 1.0, "probability": 0.9},
+    ]
+    await peer.segments({**spoken, "words": words})
+    await peer.summarise()
 
 
 def test_a_local_server_that_cannot_start_raises_what_went_wrong() -> None:

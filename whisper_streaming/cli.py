@@ -1,7 +1,6 @@
 """The console command: ``whisper-streaming COMMAND ...``.
 
-Each command is imported when it is called for, so that ``listen`` loads no model runtime and
-``--version`` loads nothing.
+Each command is imported when it is called for, so that ``--version`` loads nothing.
 """
 
 import sys
@@ -68,7 +67,7 @@ def _serve(argv: Sequence[str]) -> int:
 
 
 def _listen(argv: Sequence[str]) -> int:
-    from whisper_streaming.client.cli import main as listen
+    from whisper_streaming.listen import main as listen
 
     return listen(argv)
 
@@ -105,7 +104,7 @@ def _bench(argv: Sequence[str]) -> int:
 
 COMMANDS: Final = (
     Command("serve", "start the server", _serve),
-    Command("listen", "show live captions of the microphone, from a running server", _listen),
+    Command("listen", "show live captions of the microphone, in this terminal", _listen),
     Command(
         "transcribe", "transcribe recordings; starts a server of its own if need be", _transcribe
     ),

@@ -137,6 +137,15 @@ def _decode(
             raise MediaError(f"{name} has an audio stream, but nothing in it could be decoded")
 
 
+def duration_s(path: str | os.PathLike[str]) -> float | None:
+    """How long a recording says it is, in seconds; None if it does not, or cannot be opened."""
+    try:
+        with av.open(os.fspath(path)) as container:
+            return container.duration / av.time_base if container.duration else None
+    except (av.error.FFmpegError, OSError, ValueError):
+        return None
+
+
 def decode_raw(
     stream: BinaryIO,
     sample_format: RawFormat,

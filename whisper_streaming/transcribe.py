@@ -2,22 +2,29 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Final
-from urllib.parse import urlsplit
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from whisper_streaming.cli_flags import FlagParser, print_any_text, stop_printing
-from whisper_streaming.client import TranscriptionClient, TranscriptionResult
+from whisper_streaming.client import TranscriptionClient, TranscriptionResult, TranscriptSegment
 from whisper_streaming.client.caption_flags import add_caption_flags, caption_rules
 from whisper_streaming.client.display import PlainCaptions
-from whisper_streaming.client.subtitles import FORMATS, render
+from whisper_streaming.client.outputs import Outputs
+from whisper_streaming.client.result import join_texts
+from whisper_streaming.client.subtitles import FORMATS
 from whisper_streaming.config import load_config
 from whisper_streaming.errors import ClientError, ConfigurationError, WhisperStreamingError
 from whisper_streaming.local_server import LOCAL_HOST, local_server
+from whisper_streaming.media import duration_s
 from whisper_streaming.server.logs import setup_logging
 
 EXIT_INCOMPLETE: Final = 3
@@ -30,11 +37,15 @@ _EPILOG: Final = """\
 examples:
   %(prog)s talk.mp3                                 to the terminal
   %(prog)s *.wav --format srt --output-dir captions  captions/NAME.srt for each
+  %(prog)s *.wav --format txt,vtt,json --output-dir transcripts
   %(prog)s talk.mp3 --model medium --language auto
+  %(prog)s talk.mp3 --task translate --language tr  Turkish speech as English text
   %(prog)s talk.mp3 --url wss://captions.example.org  by a server that runs already
 
+A recording that cannot be read does not keep the others. Ctrl-C writes what was heard so far.
+
 exit status: 0 all is transcribed, 1 a recording or the model failed, 2 wrong usage,
-3 the server's time limit cut a recording short
+3 the server's time limit cut a recording short, 130 interrupted
 """
 
 
@@ -47,6 +58,10 @@ class _Address:
     url: str | None = None
 
 
+class _Interrupted(BaseException):
+    """Ctrl-C: unlike ``KeyboardInterrupt``, the client does not wait for the last words then."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Transcribe the recordings one after the other; returns the exit status."""
     parser = _build_parser()
@@ -54,10 +69,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     setup_logging("INFO" if arguments.verbose else "WARNING")
     print_any_text()
     try:
-        _check_output(arguments.output_dir, arguments.files, arguments.format)
-        with _server(arguments) as address:
-            return max(_transcribe(file, address, arguments) for file in arguments.files)
-    except KeyboardInterrupt:
+        outputs = _outputs(arguments)
+        outputs.check(arguments.files)
+        with _interruptible(), _server(arguments) as address, _progress(outputs) as progress:
+            program = _Program(arguments, address, outputs, progress)
+            return max(program.transcribe(file) for file in arguments.files)
+    except (_Interrupted, KeyboardInterrupt):
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         stop_printing()
@@ -65,6 +82,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except WhisperStreamingError as exc:
         sys.stderr.write(f"{parser.prog}: {exc}\n")
         return exc.exit_status
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let the first Ctrl-C raise what ends a session at once; the second one is Python's own."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        raise _Interrupted
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
@@ -89,55 +121,123 @@ def _server(arguments: argparse.Namespace) -> Iterator[_Address]:
         yield _Address(LOCAL_HOST, port)
 
 
-def _transcribe(file: str, address: _Address, arguments: argparse.Namespace) -> int:
-    """Transcribe one recording and write it; returns the status that it alone would give."""
-    is_live = arguments.format == "txt" and arguments.output_dir is None
-    if len(arguments.files) > 1 and arguments.output_dir is None:
-        sys.stdout.write(f"== {file}\n")
-    captions = PlainCaptions()
-    client = TranscriptionClient(
-        address.host,
-        address.port,
-        arguments.language,
-        arguments.model or "small",
-        arguments.translate,
-        url=address.url,
-        token=arguments.token,
-        ca_file=arguments.ca_file,
-        use_vad=arguments.use_vad,
-        initial_prompt=arguments.initial_prompt,
-        hotwords=arguments.hotwords,
-        realtime=False,
-        transcription_callback=captions if is_live else None,
-        notice_callback=captions.notify,
-    )
-    try:
-        result = client(file)
-    except WhisperStreamingError as exc:
-        sys.stderr.write(f"{file}: {exc}\n")
-        heard = exc.result if isinstance(exc, ClientError) else None
-        if isinstance(heard, TranscriptionResult) and heard.segments and not is_live:
-            _write(heard, file, arguments)
-        return exc.exit_status
-    if is_live:
-        captions(result.text, [{**segment, "completed": True} for segment in result.segments])
-    else:
-        _write(result, file, arguments)
-    return _judge(result, file)
-
-
-def _write(result: TranscriptionResult, file: str, arguments: argparse.Namespace) -> None:
-    form, folder = arguments.format, arguments.output_dir
-    text = render(result, form, caption_rules(arguments))
-    if folder is None:
-        sys.stdout.write(text)
+@contextmanager
+def _progress(outputs: Outputs) -> Iterator[Progress | None]:
+    """A bar for each recording, for a person who sees nothing else happen; None for others."""
+    console = Console(stderr=True)
+    is_terminal = sys.stdout.isatty()
+    if not console.is_terminal or (is_terminal and _is_live(outputs)):
+        yield None
         return
-    path = _output_path(folder, file, form)
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as exc:
-        raise ConfigurationError(f"{path} cannot be written: {exc.strerror}") from exc
-    sys.stderr.write(f"wrote {path}\n")
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeRemainingColumn(),
+    )
+    # What goes to a file or a pipe must not be moved to the terminal.
+    with Progress(*columns, console=console, redirect_stdout=is_terminal) as progress:
+        yield progress
+
+
+def _is_live(outputs: Outputs) -> bool:
+    """Whether lines are printed as they are heard: plain text need not wait for the end."""
+    return outputs.formats == ("txt",) and outputs.folder is None
+
+
+class _Program:
+    """What the command does with each recording."""
+
+    def __init__(
+        self,
+        arguments: argparse.Namespace,
+        address: _Address,
+        outputs: Outputs,
+        progress: Progress | None,
+    ) -> None:
+        self._arguments = arguments
+        self._address = address
+        self._outputs = outputs
+        self._progress = progress
+        self._is_live = _is_live(outputs)
+        self._captions = PlainCaptions()
+        self._segments: list[TranscriptSegment] = []
+
+    def transcribe(self, file: str) -> int:
+        """Transcribe one recording and write it; returns the status that it alone would give."""
+        if len(self._arguments.files) > 1 and self._outputs.folder is None:
+            sys.stdout.write(f"== {file}\n")
+        self._captions = PlainCaptions()
+        self._segments = []
+        bar = self._begin_bar(file)
+        try:
+            result = self._client(bar)(file)
+        except _Interrupted:
+            self._write_unfinished(file)
+            raise
+        except WhisperStreamingError as exc:
+            sys.stderr.write(f"{file}: {exc}\n")
+            heard = exc.result if isinstance(exc, ClientError) else None
+            if isinstance(heard, TranscriptionResult) and heard.segments:
+                self._write(heard, file)
+            return exc.exit_status
+        if self._progress is not None and bar is not None:
+            self._progress.update(bar, total=1.0, completed=1.0)
+        self._write(result, file)
+        return _judge(result, file)
+
+    def _client(self, bar: TaskID | None) -> TranscriptionClient:
+        arguments, address = self._arguments, self._address
+
+        def receive(text: str, segments: list[TranscriptSegment]) -> None:
+            self._segments = segments
+            if self._is_live:
+                self._captions(text, segments)
+            if self._progress is not None and bar is not None and segments:
+                self._progress.update(bar, completed=segments[-1]["end"])
+
+        return TranscriptionClient(
+            address.host,
+            address.port,
+            arguments.language,
+            arguments.model or "small",
+            arguments.task == "translate",
+            url=address.url,
+            token=arguments.token,
+            ca_file=arguments.ca_file,
+            use_vad=arguments.use_vad,
+            initial_prompt=arguments.initial_prompt,
+            hotwords=arguments.hotwords,
+            word_timestamps=self._outputs.needs_words,
+            realtime=False,
+            transcription_callback=receive,
+            notice_callback=self._captions.notify,
+        )
+
+    def _begin_bar(self, file: str) -> TaskID | None:
+        if self._progress is None:
+            return None
+        total = duration_s(file) if Path(file).is_file() else None
+        return self._progress.add_task(file, total=total)
+
+    def _write(self, result: TranscriptionResult, file: str) -> None:
+        if self._is_live:
+            self._captions(
+                result.text, [{**segment, "completed": True} for segment in result.segments]
+            )
+        elif self._outputs.folder is None:
+            sys.stdout.write(self._outputs.text(result))
+        else:
+            for path in self._outputs.write(result, file):
+                sys.stderr.write(f"wrote {path}\n")
+
+    def _write_unfinished(self, file: str) -> None:
+        segments = self._segments
+        reached_s = segments[-1]["end"] if segments else 0.0
+        sys.stderr.write(f"{file}: interrupted, it is transcribed up to {reached_s:.1f} s\n")
+        if segments:
+            text = join_texts([segment["text"] for segment in segments])
+            self._write(TranscriptionResult(text, segments, complete=False), file)
 
 
 def _judge(result: TranscriptionResult, file: str) -> int:
@@ -148,20 +248,17 @@ def _judge(result: TranscriptionResult, file: str) -> int:
     return EXIT_INCOMPLETE if result.is_overtime else 1
 
 
-def _check_output(folder: Path | None, files: Sequence[str], form: str) -> None:
-    """Find out before the work what would fail after it."""
-    if folder is None:
-        return
-    if not folder.is_dir():
-        raise ConfigurationError(f"--output-dir {folder}: there is no such folder")
-    paths = [_output_path(folder, file, form) for file in files]
-    twice = {path.name for path in paths if paths.count(path) > 1}
-    if twice:
-        raise ConfigurationError(f"two recordings would both be written to {', '.join(twice)}")
-
-
-def _output_path(folder: Path, file: str, form: str) -> Path:
-    return folder / f"{Path(urlsplit(file).path).stem or 'transcript'}.{form}"
+def _outputs(arguments: argparse.Namespace) -> Outputs:
+    names = [name for names in arguments.format or ["txt"] for name in names.split(",")]
+    for name in names:
+        if name not in FORMATS:
+            raise ConfigurationError(f"there is no format {name!r}; there are {', '.join(FORMATS)}")
+    return Outputs(
+        tuple(dict.fromkeys(names)),
+        arguments.output_dir,
+        caption_rules(arguments),
+        word_times=arguments.word_times,
+    )
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -185,9 +282,22 @@ def _add_speech_flags(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
         "--language",
         default="en",
-        help="spoken language as a Whisper code, or auto (default: %(default)s)",
+        help="spoken language as a Whisper code, several with commas to detect it among them, or "
+        "auto (default: %(default)s)",
     )
-    group.add_argument("--translate", action="store_true", help="translate to English")
+    group.add_argument(
+        "--task",
+        choices=("transcribe", "translate"),
+        default="transcribe",
+        help="transcribe, or translate to English (default: %(default)s)",
+    )
+    group.add_argument(
+        "--translate",
+        dest="task",
+        action="store_const",
+        const="translate",
+        help="the same as --task translate",
+    )
     group.add_argument("--initial-prompt", help="text before the audio: names, style")
     group.add_argument("--hotwords", help="words that are likely to be said")
     group.add_argument("--no-vad", dest="use_vad", action="store_false", help="decode silence too")
@@ -214,8 +324,16 @@ def _add_server_flags(group: "argparse._ArgumentGroup") -> None:
 
 
 def _add_output_flags(group: "argparse._ArgumentGroup") -> None:
-    group.add_argument("--format", choices=tuple(FORMATS), default="txt", help="(default: txt)")
+    group.add_argument(
+        "--format",
+        action="append",
+        metavar="FORMAT",
+        help=f"one of {', '.join(FORMATS)}; several with commas, or given again (default: txt)",
+    )
     group.add_argument(
         "--output-dir", type=Path, metavar="DIR", help="write DIR/NAME.FORMAT for each recording"
+    )
+    group.add_argument(
+        "--word-times", action="store_true", help="times of words in vtt, json and jsonl"
     )
     group.add_argument("--verbose", action="store_true", help="log what the server does")

@@ -3,7 +3,8 @@
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -61,7 +62,22 @@ exit status: 0 all is transcribed, 1 the server or the audio failed, 2 wrong usa
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the client; returns the exit status."""
-    parser = _build_parser()
+    return run(build_parser(), argv)
+
+
+def run(
+    parser: argparse.ArgumentParser,
+    argv: Sequence[str] | None,
+    prepare: Callable[[argparse.Namespace], AbstractContextManager[object]] = nullcontext,
+) -> int:
+    """Run the client with the flags of ``parser``; returns the exit status.
+
+    Args:
+        parser: Of :func:`build_parser`; may know more flags.
+        argv: The arguments; None takes those of the process.
+        prepare: Makes what the session needs while it runs, such as a server; may change the
+            arguments when it is entered.
+    """
     try:
         arguments = parser.parse_args(argv)
     except SystemExit as exc:  # argparse has printed what is wrong, or the help
@@ -74,7 +90,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.list_devices:
             return _print_devices()
-        return _transcribe(arguments)
+        with prepare(arguments):
+            return _transcribe(arguments)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
@@ -204,7 +221,8 @@ def _print_devices() -> int:
     return 0 if devices else 1
 
 
-def _build_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The flags of the client."""
     parser = FlagParser(
         prog=program_name("example_websocket_client.py", "listen"),
         description="Show live captions of what a transcription server hears.",
@@ -221,8 +239,8 @@ def _build_parser() -> argparse.ArgumentParser:
 
 
 def _add_server_flags(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--host", default="localhost", help="server host (default: %(default)s)")
-    group.add_argument("--port", type=int, default=9090, help="its port (default: %(default)s)")
+    group.add_argument("--host", default="localhost", help="server host (default: localhost)")
+    group.add_argument("--port", type=int, default=9090, help="its port (default: 9090)")
     group.add_argument("--url", help="ws:// or wss:// address, instead of host and port")
     group.add_argument("--token", help="sent as Authorization: Bearer TOKEN")
     group.add_argument("--ca-file", help="PEM file of the authority behind a wss:// server")
@@ -232,9 +250,10 @@ def _add_speech_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--language",
         default="en",
-        help=f"spoken language as a Whisper code, or {AUTO_LANGUAGE} (default: %(default)s)",
+        help="spoken language as a Whisper code, several with commas to detect it among them, or "
+        f"{AUTO_LANGUAGE} (default: %(default)s)",
     )
-    group.add_argument("--model", default="small", help="model to ask for (default: %(default)s)")
+    group.add_argument("--model", default="small", help="model to ask for (default: small)")
     group.add_argument("--translate", action="store_true", help="translate to English")
     group.add_argument(
         "--target-language",

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Final
 
 from whisper_streaming.captions import CaptionRules, Cue, Passage, captions, passage_of_text
@@ -19,13 +19,16 @@ def to_srt(result: TranscriptionResult, rules: CaptionRules | None = None) -> st
     )
 
 
-def to_vtt(result: TranscriptionResult, rules: CaptionRules | None = None) -> str:
+def to_vtt(
+    result: TranscriptionResult, rules: CaptionRules | None = None, *, word_times: bool = True
+) -> str:
     """WebVTT: the header, then cues with times with a point.
 
-    Where the times of words are known, each word has its own, and a player can show the words
-    one by one or mark the one that is spoken.
+    Where the times of words are known, each word has its own, unless ``word_times`` is false: a
+    player can show the words one by one or mark the one that is spoken.
     """
-    return "\n".join([VTT_HEADER, *(vtt_block(cue) for cue in _cues(result, rules))])
+    cues = (vtt_block(cue, word_times=word_times) for cue in _cues(result, rules))
+    return "\n".join([VTT_HEADER, *cues])
 
 
 def to_json(result: TranscriptionResult) -> str:
@@ -91,14 +94,26 @@ FORMATS: Final[Mapping[str, Callable[[TranscriptionResult], str]]] = {
 }
 
 
-def render(result: TranscriptionResult, form: str, rules: CaptionRules) -> str:
-    """The transcript in one of the ``FORMATS``, its captions by ``rules``."""
+def render(
+    result: TranscriptionResult, form: str, rules: CaptionRules, *, word_times: bool = True
+) -> str:
+    """The transcript in one of the ``FORMATS``, its captions by ``rules``.
+
+    Without ``word_times`` the times of words decide only where captions are cut.
+    """
     match form:
         case "srt":
             return to_srt(result, rules)
         case "vtt":
-            return to_vtt(result, rules)
-    return FORMATS[form](result)
+            return to_vtt(result, rules, word_times=word_times)
+    return FORMATS[form](result if word_times else _without_words(result))
+
+
+def _without_words(result: TranscriptionResult) -> TranscriptionResult:
+    segments = [segment.copy() for segment in result.segments]
+    for segment in segments:
+        segment.pop("words", None)
+    return replace(result, segments=segments)
 
 
 def _cues(result: TranscriptionResult, rules: CaptionRules | None) -> Sequence[Cue]:

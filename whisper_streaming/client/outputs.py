@@ -1,0 +1,89 @@
+"""Transcripts as files, in several formats at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from whisper_streaming.captions import CaptionRules
+from whisper_streaming.client.result import TranscriptionResult
+from whisper_streaming.client.subtitles import render
+from whisper_streaming.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Where transcripts go.
+
+    Attributes:
+        formats: Some of :data:`~whisper_streaming.client.subtitles.FORMATS`.
+        folder: Gets ``NAME.FORMAT`` for each recording; None prints.
+        rules: How captions are cut.
+        word_times: Write the times of words where the format has a place for them.
+    """
+
+    formats: tuple[str, ...]
+    folder: Path | None = None
+    rules: CaptionRules = field(default_factory=CaptionRules)
+    word_times: bool = False
+
+    @property
+    def needs_words(self) -> bool:
+        """Whether the times of words are of use: captions are cut by them."""
+        return self.word_times or bool({"srt", "vtt"} & set(self.formats))
+
+    def check(self, files: Sequence[str]) -> None:
+        """Find out before the work what would fail after it.
+
+        Raises:
+            ConfigurationError: If there is no such folder, or files would overwrite each other.
+        """
+        if self.folder is None:
+            if len(self.formats) > 1:
+                raise ConfigurationError("several formats need a folder for them: --output-dir")
+            return
+        if not self.folder.is_dir():
+            raise ConfigurationError(f"--output-dir {self.folder}: there is no such folder")
+        for form in self.formats:
+            paths = [self._path(file, form) for file in files]
+            twice = {path.name for path in paths if paths.count(path) > 1}
+            if twice:
+                raise ConfigurationError(
+                    f"two recordings would both be written to {', '.join(twice)}"
+                )
+
+    def text(self, result: TranscriptionResult) -> str:
+        """The transcript in all formats, to print it."""
+        return "".join(self._render(result, form) for form in self.formats)
+
+    def write(self, result: TranscriptionResult, file: str) -> list[Path]:
+        """Write the transcript of ``file`` into the folder; returns what was written.
+
+        Raises:
+            ConfigurationError: If it cannot be written.
+        """
+        paths = []
+        for form in self.formats:
+            path = self._path(file, form)
+            write_file(path, self._render(result, form))
+            paths.append(path)
+        return paths
+
+    def _render(self, result: TranscriptionResult, form: str) -> str:
+        return render(result, form, self.rules, word_times=self.word_times)
+
+    def _path(self, file: str, form: str) -> Path:
+        assert self.folder is not None
+        return self.folder / f"{Path(urlsplit(file).path).stem or 'transcript'}.{form}"
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a whole file.
+
+    Raises:
+        ConfigurationError: If it cannot be written.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as exc:
+        raise ConfigurationError(f"{path} cannot be written: {exc.strerror}") from exc
