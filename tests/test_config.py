@@ -77,6 +77,11 @@ def test_auto_is_no_language() -> None:
     assert load_config(flags={"language": "auto"}).language is None
 
 
+@pytest.mark.parametrize(("language", "only"), [("de", "de"), ("auto", None), ("de,tr", None)])
+def test_only_a_single_language_is_known_beforehand(language: str, only: str | None) -> None:
+    assert load_config(flags={"language": language}).only_language == only
+
+
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [

@@ -605,7 +605,8 @@ class ServerConfig(Settings):
     )
     language: str | None = Field(
         default="en",
-        description="Language of sessions that name none; `auto` detects it per session.",
+        description="Language of sessions that name none; `auto` detects it per session, several "
+        "with commas between them (`en,tr`) detect it among these.",
     )
     task: Literal["transcribe", "translate"] = Field(
         default="transcribe", description="Task of sessions that name none."
@@ -632,6 +633,11 @@ class ServerConfig(Settings):
     hub: HubSettings = HubSettings()
     diarization: DiarizationSettings = DiarizationSettings()
     text_hook: TextHookSettings = TextHookSettings()
+
+    @property
+    def only_language(self) -> str | None:
+        """Language of sessions that name none, unless they detect it."""
+        return None if self.language is None or "," in self.language else self.language
 
     @field_validator("language", mode="before")
     @classmethod

@@ -156,6 +156,18 @@ class BackendConformance:
         assert decode(backend, detecting).language == "en"
         assert 0 < decode(backend, detecting).language_probability <= 1.0
 
+    def test_detects_among_candidates(
+        self, backend: Backend, request_of_speech: DecodeRequest
+    ) -> None:
+        others = DecodeOptions(language=None, candidates=("tr", "de"))
+        both = DecodeOptions(language=None, candidates=("tr", "en"))
+
+        assert decode(backend, replace(request_of_speech, options=others)).language in {"tr", "de"}
+        found = decode(backend, replace(request_of_speech, options=both))
+        assert found.language == "en"
+        anywhere = decode(backend, replace(request_of_speech, options=DecodeOptions()))
+        assert anywhere.language_probability <= found.language_probability <= 1.0
+
     def test_serves_all_its_workers_at_once(
         self, backend: Backend, variants: list[DecodeRequest]
     ) -> None:

@@ -99,6 +99,33 @@ def test_an_automatic_language_is_asked_for_with_null_and_learnt(
     assert result.language == "fr"
 
 
+def test_the_last_of_several_languages_is_learnt(transcribe: Transcribe) -> None:
+    async def detect(peer: Peer) -> None:
+        await peer.accept()
+        await peer.hear()
+        await peer.say(language="fr", language_prob=0.97)
+        await peer.say(language="tr", language_prob=0.97)
+        await peer.summarise()
+
+    with running(detect) as server:
+        result = transcribe(server, noise(0.2), language="fr,tr", realtime=False)
+
+    assert server.peer.options["language"] == "fr,tr"
+    assert result.language == "tr"
+
+
+def test_several_languages_are_no_result(transcribe: Transcribe) -> None:
+    async def hear_nothing(peer: Peer) -> None:
+        await peer.accept()
+        await peer.hear()
+        await peer.summarise()
+
+    with running(hear_nothing) as server:
+        result = transcribe(server, noise(0.2), language="fr,tr", realtime=False)
+
+    assert result.language is None
+
+
 def test_the_callback_sees_every_update(transcribe: Transcribe) -> None:
     updates: list[tuple[str, list[dict[str, object]]]] = []
 

@@ -7,6 +7,7 @@ import pytest
 from whisper_streaming.backends.base import BackendInfo, ModelInfo, StreamingProfile
 from whisper_streaming.config import BackendSettings, PolicySettings, ServerConfig, VadSettings
 from whisper_streaming.core.hypothesis import DecodeOptions, WindowRules
+from whisper_streaming.core.language import LanguageRules
 from whisper_streaming.core.policy import CommitPolicy, EdgeCommit, LocalAgreement
 from whisper_streaming.errors import ConfigurationError, InvalidMessage
 from whisper_streaming.live.session_setup import SessionSetup, check_defaults, set_up_session
@@ -101,6 +102,45 @@ def test_a_language_may_name_its_region(asked: str, language: str) -> None:
     assert options(language=asked).language == language
 
 
+@pytest.mark.parametrize(
+    ("asked", "language", "candidates"),
+    [
+        pytest.param("en,de", None, ("en", "de"), id="two"),
+        pytest.param(" de-AT , EN_us,", None, ("de", "en"), id="as people write them"),
+        pytest.param("de,de-CH", "de", (), id="one in the end"),
+    ],
+)
+def test_several_languages_are_detected_among_them(
+    asked: str, language: str | None, candidates: tuple[str, ...]
+) -> None:
+    of_client = options(language=asked)
+
+    assert (of_client.language, of_client.candidates) == (language, candidates)
+
+
+def test_the_default_may_be_several_languages() -> None:
+    config = ServerConfig(language="en, de")
+
+    assert options(config).candidates == ("en", "de")
+    assert options(config).language is None
+    assert options(config, language="yue") == options(language="yue")
+    assert options(config, detect_language=True).candidates == ()
+    assert options(config, model="tiny.en").language == "en"
+
+
+@pytest.mark.parametrize("asked", ["de,xx", "xx", "", ",", "auto,de"])
+def test_each_of_several_languages_must_be_known(asked: str) -> None:
+    with pytest.raises(InvalidMessage, match=r"does not know the language '(xx|auto|,?)'"):
+        options(language=asked)
+
+
+def test_how_long_a_language_is_kept_is_a_setting() -> None:
+    changing = ServerConfig(policy=PolicySettings(language_lock="utterance"))
+
+    assert not set_up().session.language.is_per_utterance
+    assert set_up(changing).session.language == LanguageRules(2.0, 0.5, is_per_utterance=True)
+
+
 def test_asking_for_detection_beats_the_default_language() -> None:
     assert options(detect_language=True).language is None
 
@@ -188,10 +228,13 @@ def test_an_english_model_does_not_translate() -> None:
 
 def test_defaults_that_the_model_cannot_do_are_wrong_settings() -> None:
     check_defaults(ServerConfig(language="auto"), BACKEND)
+    check_defaults(ServerConfig(language="yue,de"), BACKEND)
     english = BackendInfo("faster_whisper", (ENGLISH,), 1, 8)
 
     with pytest.raises(ConfigurationError, match=r"does not know the language 'tr'"):
         check_defaults(ServerConfig(language="tr"), BACKEND)
+    with pytest.raises(ConfigurationError, match=r"does not know the language 'tr'"):
+        check_defaults(ServerConfig(language="de,tr"), BACKEND)
     with pytest.raises(ConfigurationError, match="does not translate"):
         check_defaults(ServerConfig(task="translate"), english)
 

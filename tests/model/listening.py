@@ -116,9 +116,16 @@ class Listener:
             for _ in pool.map(self.streamed, wishes.keys(), wishes.values()):
                 pass
 
-    def hear(self, samples: FloatArray, wishes: Configure, *, chunk_s: float = 0.1) -> Heard:
+    def hear(
+        self,
+        samples: FloatArray,
+        wishes: Configure,
+        *,
+        chunk_s: float = 0.1,
+        config: ServerConfig | None = None,
+    ) -> Heard:
         """Any audio, streamed, in a session as the server would set it up."""
-        return self._hear(samples, wishes, None, chunk_s)
+        return self._hear(samples, wishes, None, chunk_s, config)
 
     def hear_once(self, samples: FloatArray, wishes: Configure) -> Heard:
         """Any audio, each utterance decoded once at its end."""
@@ -132,9 +139,14 @@ class Listener:
         return [(each.audio_s, each.events) for each in self._run(session, samples, 0.1)]
 
     def _hear(
-        self, samples: FloatArray, wishes: Configure, min_chunk_s: float | None, chunk_s: float
+        self,
+        samples: FloatArray,
+        wishes: Configure,
+        min_chunk_s: float | None,
+        chunk_s: float,
+        config: ServerConfig | None = None,
     ) -> Heard:
-        session = set_up_session(wishes, ServerConfig(), self.backend.info).session
+        session = set_up_session(wishes, config or ServerConfig(), self.backend.info).session
         if min_chunk_s is not None:
             session = replace(session, min_chunk_s=min_chunk_s)
         emissions = self._run(session, samples, chunk_s)

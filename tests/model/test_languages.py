@@ -2,12 +2,16 @@
 
 from typing import Final
 
+import numpy as np
 import pytest
 
-from tests.model.listening import DETECTING, Listener, given, translating
+from tests.model.listening import DETECTING, Heard, Listener, given, translating
 from tests.model.recordings import OTHER_LANGUAGES, load
+from whisper_streaming.config import PolicySettings, ServerConfig
+from whisper_streaming.core.audio import FloatArray, samples_of
 from whisper_streaming.core.events import LanguageDetected, PartialUpdated, WordsCommitted
 from whisper_streaming.evaluate import normalised_words, word_errors
+from whisper_streaming.wire.base import Configure
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
 
@@ -39,6 +43,98 @@ def test_a_detected_language_gives_the_text_of_a_given_one(listener: Listener, n
 
     # Not exactly: no word is committed until the language is decided, so windows differ.
     assert word_errors(told, detected).rate <= 0.02
+
+
+# --- sessions that begin badly, and such in two languages
+
+SHORT_ENGLISH: Final = ("en-1-slt", 7)  # "There has been no result."
+TURKISH: Final = ("lang-tr", 0)
+GERMAN: Final = ("lang-de", 0)
+SPANISH: Final = ("lang-es", 0)
+CHANGING: Final = ServerConfig(policy=PolicySettings(language_lock="utterance"))
+
+
+def silence(duration_s: float) -> FloatArray:
+    return np.zeros(samples_of(duration_s), dtype=np.float32)
+
+
+def noise(duration_s: float) -> FloatArray:
+    return np.random.default_rng(1).normal(0, 0.05, samples_of(duration_s)).astype(np.float32)
+
+
+def sentence(name: str, index: int, *, first_s: float | None = None) -> FloatArray:
+    """A sentence of a recording, or its first seconds, with a pause behind it."""
+    said = load(name).sentences[index]
+    end = said.end + 0.2 if first_s is None else said.start - 0.3 + first_s
+    return np.concatenate([load(name).cut(said.start - 0.3, end), silence(1.2)])
+
+
+def text_of(*sentences: tuple[str, int]) -> list[str]:
+    """The words of sentences."""
+    said = " ".join(load(name).sentences[index].text for name, index in sentences)
+    return normalised_words(said)
+
+
+def assert_all_was_heard(heard: Heard, samples: FloatArray) -> None:
+    account = heard.account
+    assert (account.received, account.gap) == (len(samples), 0)
+    assert account.decoded + account.silence == len(samples)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        pytest.param(silence(6.0), id="silence"),
+        pytest.param(np.concatenate([noise(5.0), silence(1.0)]), id="noise"),
+    ],
+)
+def test_what_is_no_speech_decides_no_language(listener: Listener, before: FloatArray) -> None:
+    samples = np.concatenate([before, sentence(*TURKISH)])
+    heard = listener.hear(samples, DETECTING)
+
+    assert heard.languages == ["tr"]
+    assert normalised_words(heard.text) == text_of(TURKISH)
+    assert_all_was_heard(heard, samples)
+
+
+def test_a_few_words_of_another_language_first_do_not_decide(listener: Listener) -> None:
+    samples = np.concatenate([sentence(*SHORT_ENGLISH, first_s=1.0), sentence(*TURKISH)])
+    heard = listener.hear(samples, DETECTING)
+
+    assert heard.languages == ["en", "tr"]
+    assert normalised_words(heard.text) == ["there", "has", "been", *text_of(TURKISH)]
+    assert_all_was_heard(heard, samples)
+
+
+def test_each_utterance_is_heard_in_its_language_where_that_is_asked_for(
+    listener: Listener,
+) -> None:
+    said = (GERMAN, SPANISH, ("lang-de", 2), TURKISH, SHORT_ENGLISH)
+    samples = np.concatenate([sentence(*each) for each in said])
+    heard = listener.hear(samples, DETECTING, config=CHANGING)
+
+    assert heard.languages == ["de", "es", "de", "tr", "en"]
+    assert normalised_words(heard.text) == text_of(*said)
+    assert_all_was_heard(heard, samples)
+
+
+def test_a_session_keeps_its_language_otherwise(listener: Listener) -> None:
+    samples = np.concatenate([sentence(*GERMAN), sentence(*SPANISH)])
+    heard = listener.hear(samples, DETECTING)
+
+    assert heard.languages == ["de"]
+    assert normalised_words(heard.text)[:6] == text_of(GERMAN)
+    assert_all_was_heard(heard, samples)
+
+
+def test_a_language_is_detected_among_those_that_are_named(listener: Listener) -> None:
+    """The first second of this sentence passes for English."""
+    first_second = load("lang-tr").cut(0.0, 1.0)
+    among_all = listener.hear(first_second, DETECTING)
+    among_two = listener.hear(first_second, Configure("tests", language="de,tr"))
+
+    assert among_all.languages in ([], ["en"])
+    assert among_two.languages == ["tr"]
 
 
 @pytest.fixture

@@ -174,6 +174,13 @@ def test_a_default_language_that_the_model_lacks_ends_with_2(
     assert "does not know the language 'ja'" in capsys.readouterr().err
 
 
+def test_a_language_may_be_several_and_change_with_the_utterance() -> None:
+    config = config_of("-l", "en,tr", "--language-lock", "utterance")
+
+    assert config.language == "en,tr"
+    assert config.policy.language_lock == "utterance"
+
+
 def test_a_taken_port_ends_with_1(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -425,11 +425,29 @@ def test_final_segments_do_not_wait_for_the_language() -> None:
 
 
 def test_the_language_is_told_once_and_only_if_asked() -> None:
-    detected = LanguageDetected("de", 0.9)
+    detected, other = LanguageDetected("de", 0.9), LanguageDetected("tr", 0.9)
 
-    assert len(opened(language=None).encode([detected, detected])) == 1
+    assert len(opened(language=None).encode([detected, other])) == 1
+    assert len(opened(language="de,tr").encode([detected, other])) == 1
     assert opened(language="de").encode([detected]) == []
     assert opened().encode([detected]) == []
+
+
+def test_clients_of_ours_are_told_each_language() -> None:
+    codec = opened(language="auto", summary=True)
+    told = [
+        parse_server_message(message)
+        for language in ("de", "tr")
+        for message in codec.encode([LanguageDetected(language, 0.9)])
+    ]
+
+    assert told == [Language("de", 0.9), Language("tr", 0.9)]
+
+
+def test_partials_wait_for_one_of_several_languages() -> None:
+    codec = opened(language="de,tr")
+
+    assert codec.encode([PartialUpdated(1, words(" so"))]) == []
 
 
 # --- segments

@@ -312,6 +312,23 @@ def test_lines_after_its_detection_tell_the_language() -> None:
     assert late["n_lines"] == 2
 
 
+def test_lines_keep_the_language_that_they_were_spoken_in() -> None:
+    codec = welcomed()
+    languages = ["de", "tr", "de"]
+
+    fields = [
+        tell(
+            codec,
+            LanguageDetected(language, 0.9),
+            WordsCommitted(number, words(" ja", number)),
+            UtteranceEnded(number, number + 0.5),
+        )
+        for number, language in enumerate(languages, start=1)
+    ]
+
+    assert [line["detected_language"] for line in fields[-1]["lines"]] == languages
+
+
 def test_the_remaining_time_is_speech_that_is_not_decoded_and_words_that_are_not_final() -> None:
     codec = welcomed()
 

@@ -194,12 +194,17 @@ class ScriptedBackend:
         new = words[_count_known(words, request) :]
         return Hypothesis(
             words=tuple(new[: request.max_new_tokens]),
-            language=request.options.language or marked or DEFAULT_LANGUAGE,
+            language=request.options.language or _detect(marked, request.options.candidates),
             no_speech_probability=0.0 if heard else 1.0,
             average_logprob=-0.1 if heard else None,
             is_truncated=len(new) > request.max_new_tokens,
             decode_s=decode_s,
         )
+
+
+def _detect(marked: str | None, candidates: Sequence[str]) -> str:
+    language = marked or DEFAULT_LANGUAGE
+    return candidates[0] if candidates and language not in candidates else language
 
 
 def _as_word(heard: HeardWord, request: DecodeRequest) -> Word:

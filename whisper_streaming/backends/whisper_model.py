@@ -206,8 +206,9 @@ class WhisperModel:
             if not self.info.is_multilingual:
                 language = "en"
             elif language is None:
-                token, probability = detected[index][0]
-                language = token.strip("<|>")
+                language, probability = _choose_language(
+                    detected[index], request.options.candidates
+                )
             tokenizer = self._tokenizer(language, request.options.task)
             prefix = [
                 token
@@ -417,6 +418,18 @@ def _average_logprob(result: ctranslate2.models.WhisperGenerationResult, row: _R
         return None
     total: float = result.scores[0] * length
     return total / (length - len(row.prefix) + 1)
+
+
+def _choose_language(
+    detected: Sequence[tuple[str, float]], candidates: Sequence[str]
+) -> tuple[str, float]:
+    """The likeliest of the candidates, and how likely it is among them; of none, among all."""
+    shares = {token.strip("<|>"): probability for token, probability in detected}
+    if candidates:
+        shares = {language: shares.get(language, 0.0) for language in candidates}
+    language = max(shares, key=shares.__getitem__)
+    total = sum(shares.values()) if candidates else 1.0
+    return language, shares[language] / total if total > 0 else 0.0
 
 
 def _content_frames(request: DecodeRequest) -> int:

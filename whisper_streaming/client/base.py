@@ -33,7 +33,8 @@ class ClientBase:
     Args:
         host: Where the server runs.
         port: Its port.
-        language: Spoken language as a Whisper code; None or ``"auto"`` lets the server detect it.
+        language: Spoken language as a Whisper code; None or ``"auto"`` lets the server detect it,
+            ``"en,tr"`` among these.
         model: Model to ask for; the server may serve another one and says so in a notice.
         translate: Translate to English instead of transcribing.
         target_language: Also translate the words to this language, as a Whisper code; the server

@@ -60,7 +60,7 @@ logger = logging.getLogger("whisper_streaming.client")
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
-    """What the client asks for; ``language`` None asks for detection."""
+    """What the client asks for; ``language`` None asks for detection, several for a choice."""
 
     language: str | None = "en"
     model: str = "small"
@@ -71,6 +71,11 @@ class SessionOptions:
     word_timestamps: bool = False
     target_language: str | None = None
 
+
+    @property
+    def only_language(self) -> str | None:
+        """The language, unless it is to be detected, among several or among all."""
+        return None if self.language is None or "," in self.language else self.language
 
 @dataclass(frozen=True, slots=True)
 class Patience:

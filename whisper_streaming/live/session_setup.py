@@ -46,12 +46,14 @@ def set_up_session(wishes: Configure, config: ServerConfig, backend: BackendInfo
     """
     model = backend.model(wishes.model)
     uses_vad = config.vad.enabled if wishes.use_vad is None else wishes.use_vad
+    languages = _choose_languages(wishes, config, model)
     options = DecodeOptions(
-        language=_choose_language(wishes, config, model),
+        language=languages[0] if len(languages) == 1 else None,
         task=_choose_task(wishes, config, model),
         model=model.name,
         hotwords=wishes.hotwords,
         prompt=wishes.prompt,
+        candidates=languages if len(languages) > 1 else (),
     )
     session = SessionConfig(
         options=options,
@@ -79,11 +81,12 @@ def check_defaults(config: ServerConfig, backend: BackendInfo) -> None:
         ConfigurationError: If it does not know the language, or does not translate.
     """
     model = backend.model(None)
-    if config.language is not None and config.language not in model.languages:
-        raise ConfigurationError(
-            f"the model {model.name!r} does not know the language {config.language!r}; "
-            f"it knows {_list_languages(model)}"
-        )
+    for language in _split_languages(config.language):
+        if language not in model.languages:
+            raise ConfigurationError(
+                f"the model {model.name!r} does not know the language {language!r}; "
+                f"it knows {_list_languages(model)}"
+            )
     if config.task == "translate" and not model.is_multilingual:
         raise ConfigurationError(
             f"the model {model.name!r} is English-only and does not translate; take another model"
@@ -101,17 +104,30 @@ def retention(settings: AsrSettings, *, for_diffs: bool) -> Retention:
     return Retention(max_age_s, settings.max_lines)
 
 
-def _choose_language(wishes: Configure, config: ServerConfig, model: ModelInfo) -> str | None:
+def _choose_languages(wishes: Configure, config: ServerConfig, model: ModelInfo) -> tuple[str, ...]:
+    """The session's language; several, or none for all that there are, are to be detected."""
     if wishes.detect_language:
-        return None
+        return ()
     if wishes.language is None:
         # Only the first model is checked against the default; the others detect.
-        return config.language if config.language in model.languages else None
-    for code in (wishes.language.lower(), _without_region(wishes.language)):
+        named = _split_languages(config.language)
+        return tuple(language for language in named if language in model.languages)
+    named = _split_languages(wishes.language) or [wishes.language]
+    return tuple(dict.fromkeys(_known_language(language, model) for language in named))
+
+
+def _split_languages(languages: str | None) -> list[str]:
+    """``["en", "tr"]`` of ``"en, tr"``."""
+    parts = (part.strip() for part in (languages or "").split(","))
+    return list(dict.fromkeys(filter(None, parts)))
+
+
+def _known_language(language: str, model: ModelInfo) -> str:
+    for code in (language.lower(), _without_region(language)):
         if code in model.languages:
             return code
     raise InvalidMessage(
-        f"the model {model.name!r} does not know the language {wishes.language[:40]!r}; "
+        f"the model {model.name!r} does not know the language {language[:40]!r}; "
         f"it knows {_list_languages(model)}; null or 'auto' lets it detect the language"
     )
 

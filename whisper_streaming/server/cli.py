@@ -132,6 +132,7 @@ _SETTING_NAMES: Final = frozenset(
         "vad.enabled",
         "vad.threshold",
         "policy.kind",
+        "policy.language_lock",
         "translation.models",
         "translation.target_language",
         "diarization.enabled",
@@ -238,7 +239,15 @@ def _add_session_flags(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
         "-l",
         "--language",
-        help="spoken language as a Whisper code, or auto to detect it (default: en)",
+        help="spoken language as a Whisper code, several with commas to detect it among them, or "
+        "auto (default: en)",
+    )
+    group.add_argument(
+        "--language-lock",
+        dest="policy.language_lock",
+        choices=("session", "utterance"),
+        help="keep a detected language for the session, or for the utterance only, where people "
+        "change languages (default: session)",
     )
     group.add_argument("--task", help="transcribe, or translate to English (default: transcribe)")
     group.add_argument(

@@ -26,7 +26,7 @@ def public_info(
         "notice": model.notice,
         "languages": list(model.languages),
         "detects_language": model.is_multilingual,
-        "language": config.language,
+        "language": config.only_language,
         "target_languages": list(targets),
         "max_connection_time_s": config.limits.max_connection_time_s,
     }

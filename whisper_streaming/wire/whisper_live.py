@@ -63,6 +63,7 @@ class WhisperLiveServerCodec:
         self._captions: CaptionWriter | None = None
         self._translations: TranslationWriter | None = None
         self._awaits_language = False
+        self._tells_languages = False
         self._untold: list[Mapping[str, object]] = []  # warnings
         self._account: AudioAccount | None = None
         self._has_failed = False
@@ -169,7 +170,7 @@ class WhisperLiveServerCodec:
         self._pcm = PcmReader(options.audio_format)
         self._captions = CaptionWriter(options)
         self._translations = TranslationWriter(options)
-        self._awaits_language = options.wants_detection
+        self._awaits_language = self._tells_languages = options.awaits_language
         return Configure(
             uid=options.uid,
             language=options.language,
@@ -209,9 +210,11 @@ class WhisperLiveServerCodec:
         return [self._message({"speaker_turns": turns})]
 
     def _language(self, event: LanguageDetected) -> list[str]:
-        if not self._awaits_language:
+        if not self._tells_languages:
             return []
         self._awaits_language = False
+        # Stock clients know of one language; ours asks for more than they understand.
+        self._tells_languages = self._options is not None and self._options.summary
         probability = round(event.probability, 4)
         return [self._message({"language": event.language, "language_prob": probability})]
 

@@ -84,6 +84,11 @@ class Options(BaseModel):
         """Whether the client asked for language detection: an explicit ``null``, or ``auto``."""
         return "language" in self.model_fields_set and self.language in (None, "auto")
 
+    @property
+    def awaits_language(self) -> bool:
+        """Whether the client is to be told a language: it named none, or several."""
+        return self.wants_detection or "," in (self.language or "")
+
 
 def parse_options(message: str) -> Options:
     """Read the options message.
