@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import shutil
 import stat
 import threading
@@ -165,18 +166,39 @@ def test_words_that_a_hanging_disk_has_no_room_for_end_the_record_only(
     assert it.stats().incomplete == 1
 
 
-def test_old_records_are_removed_when_a_session_begins(tmp_path: Path) -> None:
+def test_old_records_are_removed_at_the_start(tmp_path: Path) -> None:
     old = tmp_path / f"20251121T093000Z-{'0' * 32}.srt"
     old.touch()
     clock = FakeClock(old.stat().st_mtime + 31 * 24 * 3600)
     it = Recorder(RecordRules(tmp_path), keep_days=30.0, clock=clock)
     it.open()
-    it.observe(facts("s1")).end()
     it.close(TIMEOUT_S)
 
     assert not old.exists()
     assert it.stats().removed == 1
-    assert list(tmp_path.glob("*-s1.srt"))
+
+
+def test_old_records_are_looked_for_once_an_hour(tmp_path: Path) -> None:
+    clock = FakeClock(1_800_000_000.0)
+    it = Recorder(RecordRules(tmp_path), keep_days=30.0, clock=clock)
+    it.open()
+    with told("session s1 is recorded"):
+        it.observe(facts("s1"))
+    old = tmp_path / f"20251121T093000Z-{'0' * 32}.srt"
+    old.touch()
+    os.utime(old, (0.0, 0.0))
+    clock.advance(3599.0)
+    with told("session s2 is recorded"):
+        it.observe(facts("s2"))
+    assert old.exists()
+    clock.advance(1.0)
+    with told("session s3 is recorded"):
+        it.observe(facts("s3"))
+    with told("1 files older than 30 days were removed"):
+        it.observe(facts("s4"))
+    it.close(TIMEOUT_S)
+
+    assert not old.exists()
 
 
 def test_a_disk_that_hangs_does_not_keep_the_server(

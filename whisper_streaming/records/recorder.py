@@ -132,7 +132,6 @@ class Recorder:
 
     def begin(self, record: "_Record") -> None:
         """Create the files."""
-        self._remove_old()
         self._open.add(record)
         try:
             record.files = SessionRecord(record.session, self.rules, partial(self._drop, record))
@@ -174,9 +173,9 @@ class Recorder:
     def _next(self) -> "_Work | None":
         """What is to be done next; meanwhile, what has to be done from time to time."""
         while True:
+            self._remove_old()
             with suppress(queue.Empty):
                 return self._queue.get(timeout=_RETRY_S if self._stats.is_failing else _LOOK_S)
-            self._remove_old()
             for record in tuple(self._open):
                 self.flush(record)
 
