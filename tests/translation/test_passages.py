@@ -11,6 +11,7 @@ from whisper_streaming.core.events import (
     PartialUpdated,
     SessionEnded,
     SessionFailed,
+    SpeechStarted,
     UtteranceEnded,
     WordsCommitted,
 )
@@ -89,6 +90,17 @@ def test_a_sentence_of_two_segments_is_one_passage() -> None:
 )
 def test_a_passage_ends_at(events: list[Event], expected: list[tuple[float, float, str]]) -> None:
     assert spans(PassageFeed(RULES, "de"), *events) == expected
+
+
+def test_a_passage_tells_where_its_utterance_began_and_ended() -> None:
+    feed = PassageFeed(RULES, "de")
+    feed.receive(SpeechStarted(1, 0.2))
+    feed.receive(WordsCommitted(1, words(" one| two.", 0.5)))
+    (first,) = feed.receive(WordsCommitted(1, words(" Three| four", 1.5)))
+    (second,) = feed.receive(UtteranceEnded(1, 2.9))
+
+    assert (first.text, first.speech_start, first.speech_end) == ("one two.", 0.2, None)
+    assert (second.text, second.speech_start, second.speech_end) == ("Three four", 0.2, 2.9)
 
 
 def test_a_passage_without_end_is_cut_before_it_gets_too_long() -> None:

@@ -1,10 +1,12 @@
 """English by ear, with the embedded model: exactly what the speaker of a recording said."""
 
+import numpy as np
 import pytest
 
 from tests.model.recordings import load
 from tests.translation.decoders import DirectDecoder
 from whisper_streaming.backends.base import Backend
+from whisper_streaming.core.audio import SAMPLE_RATE, FloatArray, samples_of
 from whisper_streaming.core.hypothesis import DecodeOptions, Hypothesis, Word
 from whisper_streaming.errors import DecodeError, TranslationError
 from whisper_streaming.translation.passages import Passage
@@ -17,6 +19,8 @@ def passage(start: float, end: float, language: str | None = "tr") -> Passage:
     return Passage(start, end, "", language)
 
 
+@pytest.mark.model
+@pytest.mark.slow
 async def test_the_embedded_model_translates_turkish_sentence_by_sentence(
     backend: Backend,
 ) -> None:
@@ -32,17 +36,51 @@ async def test_the_embedded_model_translates_turkish_sentence_by_sentence(
     assert " ".join(english) == recording.english
 
 
-async def test_it_hears_the_passage_and_a_little_around_it_but_nothing_twice() -> None:
+def loud(*quiet: tuple[float, float]) -> FloatArray:
+    """Ten seconds that are loud except from and to these times."""
+    samples = np.full(10 * SAMPLE_RATE, 0.5, np.float32)
+    for start, end in quiet:
+        samples[samples_of(start) : samples_of(end)] = 0.0
+    return samples
+
+
+def listening(samples: FloatArray) -> tuple[SpeechTranslator, DirectDecoder]:
     decoder = DirectDecoder(lambda requests: [Hypothesis((Word(" so", 0, 1),), "tr")])
     translator = SpeechTranslator(decoder, OPTIONS)
-    translator.receive_audio(load("lang-tr").samples[: 16_000 * 10])
+    translator.receive_audio(samples)
+    return translator, decoder
+
+
+async def test_inside_speech_it_cuts_where_it_is_quietest_and_hears_nothing_twice() -> None:
+    translator, decoder = listening(loud((0.80, 0.84), (2.20, 2.24)))
 
     await translator.translate(passage(1.0, 2.0))
-    await translator.translate(passage(2.1, 9.9, None))
+    await translator.translate(passage(2.1, 4.0))
     first, second = decoder.requests
 
-    assert (first.start, first.end) == (0.7, 2.3)
-    assert (second.start, second.end) == (2.0, 10.0)
+    assert (first.start, first.end) == (0.83, 2.23)
+    assert 2.0 < second.start <= 2.1
+
+
+async def test_words_begin_and_end_with_their_utterance_whatever_their_times() -> None:
+    translator, decoder = listening(loud())
+
+    await translator.translate(Passage(1.0, 4.0, "", "tr", speech_start=2.5, speech_end=5.0))
+    await translator.translate(Passage(7.0, 9.0, "", "tr", speech_start=6.0, speech_end=9.9))
+    first, second = decoder.requests
+
+    assert (first.start, first.end) == (2.5, 5.3)
+    assert second.start == pytest.approx(7.0, abs=0.02)
+    assert second.end == 10.0
+
+
+async def test_it_asks_for_english_of_the_passages_language_in_the_background() -> None:
+    translator, decoder = listening(loud())
+
+    await translator.translate(passage(1.0, 2.0))
+    await translator.translate(passage(3.0, 4.0, None))
+    first, second = decoder.requests
+
     assert first.options == DecodeOptions("tr", task="translate")
     assert second.options.language is None
     assert first.is_background

@@ -1,7 +1,7 @@
 """A session's words as passages to translate: whole sentences where there are any."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from whisper_streaming.core.events import (
@@ -9,6 +9,7 @@ from whisper_streaming.core.events import (
     LanguageDetected,
     SessionEnded,
     SessionFailed,
+    SpeechStarted,
     UtteranceEnded,
 )
 from whisper_streaming.core.transcript import Segment, SegmentRules, Transcript, ends_sentence
@@ -26,12 +27,16 @@ class Passage:
         end: Of the last segment, in seconds.
         text: What was said, without space around it.
         language: Of ``text``; None while it is not known.
+        speech_start: Where its utterance began; words never began before, whatever their times.
+        speech_end: Where its utterance ended, if it ended with this passage; else None.
     """
 
     start: float
     end: float
     text: str
     language: str | None
+    speech_start: float = 0.0
+    speech_end: float | None = None
 
 
 class PassageFeed:
@@ -60,6 +65,7 @@ class PassageFeed:
         self._longest_s = longest_s
         self._listens = listens
         self._segments: list[Segment] = []  # of the passage that is open
+        self._speech_start = 0.0
         self.language = language
 
     @property
@@ -72,12 +78,17 @@ class PassageFeed:
     def receive(self, event: Event) -> list[Passage]:
         """Take the next event; gives the passages that it completed."""
         passages: list[Passage] = []
-        if isinstance(event, LanguageDetected) and self._listens:
-            self.language = event.language
+        match event:
+            case LanguageDetected(language=language) if self._listens:
+                self.language = language
+            case SpeechStarted(start=start):
+                self._speech_start = start
         for segment in self._transcript.apply(event):
             passages += self._add(segment)
         if isinstance(event, UtteranceEnded | SessionEnded | SessionFailed):
             passages += self._end()
+        if isinstance(event, UtteranceEnded) and passages:
+            passages[-1] = replace(passages[-1], speech_end=event.end)
         return passages
 
     def finish(self) -> list[Passage]:
@@ -106,4 +117,4 @@ class PassageFeed:
 
     def _passage(self, segments: Sequence[Segment]) -> Passage:
         text = "".join(segment.text for segment in segments).strip()
-        return Passage(segments[0].start, segments[-1].end, text, self.language)
+        return Passage(segments[0].start, segments[-1].end, text, self.language, self._speech_start)

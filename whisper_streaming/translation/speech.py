@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Final
 
+import numpy as np
+
 from whisper_streaming.core.audio import AudioBuffer, FloatArray, samples_of
 from whisper_streaming.core.filters import cut_loop, is_silence
 from whisper_streaming.core.hypothesis import DecodeOptions, DecodeRequest, join_words
@@ -16,6 +18,8 @@ KEPT_S: Final = 120.0
 MARGIN_S: Final = 0.3
 """Heard before and after a passage, because word times come from attention and are not exact."""
 
+_MARGIN: Final = samples_of(MARGIN_S)
+_FRAME_SAMPLES: Final = samples_of(0.02)
 _MAX_NEW_TOKENS: Final = 224  # half of what a Whisper decoder holds, as faster-whisper
 
 
@@ -56,12 +60,7 @@ class SpeechTranslator:
         return text
 
     def _request(self, passage: Passage) -> DecodeRequest:
-        # Not into the passage before: its last word would be translated a second time.
-        begin = max(samples_of(passage.start - MARGIN_S), self._translated_until)
-        end = min(samples_of(passage.end + MARGIN_S), self._audio.end_sample)
-        self._translated_until = min(samples_of(passage.end), end)
-        if begin < self._audio.start_sample or begin >= end:
-            raise TranslationError("it came too late for the audio that is kept")
+        begin, end = self._cut(passage)
         return DecodeRequest(
             samples=self._audio.read(begin, end),
             start_sample=begin,
@@ -70,3 +69,28 @@ class SpeechTranslator:
             max_new_tokens=_MAX_NEW_TOKENS,
             is_background=True,
         )
+
+    def _cut(self, passage: Passage) -> tuple[int, int]:
+        """Where to cut the audio: where the speech begins and ends, else where it is quietest.
+
+        A model makes a whole sentence of the end of a word of the passage before.
+        """
+        start, speech_start = samples_of(passage.start), samples_of(passage.speech_start)
+        earliest = max(start - _MARGIN, self._translated_until, speech_start)
+        end = samples_of(max(passage.end, passage.speech_end or 0.0))
+        latest = min(end + _MARGIN, self._audio.end_sample)
+        self._translated_until = min(samples_of(passage.end), latest)
+        if earliest < self._audio.start_sample or earliest >= latest:
+            raise TranslationError("it came too late for the audio that is kept")
+        begin = self._quietest(earliest, max(start, earliest))
+        return begin, latest if passage.speech_end is not None else self._quietest(end, latest)
+
+    def _quietest(self, begin: int, end: int) -> int:
+        """Where between two samples the quietest moment is; the last one of several."""
+        frames = (end - begin) // _FRAME_SAMPLES
+        if frames < 1:
+            return max(begin, end)
+        samples = self._audio.read(begin, begin + frames * _FRAME_SAMPLES)
+        energies = np.square(samples.reshape(frames, _FRAME_SAMPLES)).sum(axis=1)
+        quietest = frames - 1 - int(np.argmin(energies[::-1]))
+        return begin + quietest * _FRAME_SAMPLES + _FRAME_SAMPLES // 2
