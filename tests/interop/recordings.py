@@ -3,6 +3,7 @@
 import json
 import re
 import wave
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ _BEFORE_FIRST_WORD_S = 0.35
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """Consecutive utterances of a recording, cut right after the last word.
+    """Utterances of a recording, each with the pause after it, cut right after the last word.
 
     Attributes:
         path: 16 kHz mono WAV.
@@ -31,13 +32,19 @@ class Excerpt:
     english: str
 
 
-def cut(recording: Path, first: int, count: int, folder: Path) -> Excerpt:
-    """``count`` utterances of ``recording`` (without suffix), written to ``folder``."""
-    spoken = json.loads(recording.with_suffix(".json").read_text(encoding="utf-8"))
-    utterances = spoken["utterances"][first : first + count]
-    begin = round((utterances[0]["start"] - _BEFORE_FIRST_WORD_S) * SAMPLE_RATE)
-    end = round((utterances[-1]["end"] + _AFTER_LAST_WORD_S) * SAMPLE_RATE)
-    samples = np.concatenate(list(decode_media(recording.with_suffix(".flac"))))[begin:end]
+def cut(recording: Path, numbers: Sequence[int], folder: Path) -> Excerpt:
+    """The utterances with these ``numbers`` of ``recording`` (without suffix), in ``folder``."""
+    spoken = json.loads(recording.with_suffix(".json").read_text(encoding="utf-8"))["utterances"]
+    decoded = np.concatenate(list(decode_media(recording.with_suffix(".flac"))))
+
+    def begin(number: int) -> int:
+        return round((spoken[number]["start"] - _BEFORE_FIRST_WORD_S) * SAMPLE_RATE)
+
+    *others, last = numbers
+    end = round((spoken[last]["end"] + _AFTER_LAST_WORD_S) * SAMPLE_RATE)
+    pieces = [decoded[begin(number) : begin(number + 1)] for number in others]
+    samples = np.concatenate([*pieces, decoded[begin(last) : end]])
+    utterances = [spoken[number] for number in numbers]
     path = folder / f"{recording.stem}.wav"
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
