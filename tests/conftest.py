@@ -19,14 +19,15 @@ NO_SKIPS = os.environ.get("WHISPER_STREAMING_NO_SKIPS", "") not in ("", "0")
 # What several processes divide among themselves is a module, with what it shares, such as a
 # server. Some modules share more: these listen to the same recordings, which are decoded once,
 _RECORDINGS = "recordings"
-# and one of these installs the real WhisperLive.
+# and these use the real WhisperLive, which is installed once.
 _INTEROP = "interop"
+# They run in this order: what a test that must be alone needs is made before, beside others.
 _GROUPS = {
     **{
         f"tests/model/test_{name}.py": _RECORDINGS
         for name in (
-            "server",
             "streaming",
+            "server",
             "word_output",
             "languages",
             "silence",
@@ -34,9 +35,10 @@ _GROUPS = {
             "speech_output",
         )
     },
-    "tests/interop/test_stock_client.py": _INTEROP,
     "tests/interop/test_stock_server.py": _INTEROP,
+    "tests/interop/test_stock_client.py": _INTEROP,
 }
+_PLACES = {path: place for place, path in enumerate(_GROUPS)}
 # The examples of a page follow one another; other pages have nothing to do with them.
 _EXAMPLE = re.compile(r"tests/test_docs\.py::\w+\[(?P<page>.+):\d+\]")
 
@@ -57,6 +59,8 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     # Servers of tests start sooner, and refuse nobody because the machine is busy with tests.
     os.environ.setdefault("WHISPER_STREAMING__LIMITS__CALIBRATION_S", "0")
+    # Else each process rewrites every test, and each program under test compiles what it imports.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     for marker, (name, _) in _PROGRAMS.items():
         config.addinivalue_line("markers", f"{marker}: needs {name}; skipped without it")
 
@@ -140,11 +144,12 @@ def pytest_make_collect_report(
     return report
 
 
-def _turn(item: pytest.Item) -> int:
+def _turn(item: pytest.Item) -> tuple[int, int]:
     """Groups that take long begin first, so that the processes end at the same time."""
+    place = _PLACES.get(item.nodeid.partition("::")[0], len(_PLACES))
     if group_of(item.nodeid) == _RECORDINGS:
-        return 0
-    return 1 if item.get_closest_marker("slow") else 2
+        return 0, place
+    return (1 if item.get_closest_marker("slow") else 2), place
 
 
 def _forbid_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
