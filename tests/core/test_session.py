@@ -347,6 +347,23 @@ def test_utterances_are_not_joined_beyond(pause_s: float, window: WindowRules) -
     assert request.end < 1.64
 
 
+@pytest.mark.parametrize(
+    ("language", "is_last"),
+    [pytest.param(None, True, id="to be detected"), pytest.param("en", False, id="given")],
+)
+def test_utterances_that_may_be_in_two_languages_are_not_joined(
+    language: str | None, is_last: bool
+) -> None:
+    rules = LanguageRules(is_per_utterance=True)
+    session = speaking(SessionConfig(options=DecodeOptions(language=language), language=rules))
+    requested(session)
+    feed(session, 0.64, speech=False)
+    feed(session, 1.28, speech=True)
+    session.receive_hypothesis(hypothesis("the cat"))
+
+    assert requested(session).is_last is is_last
+
+
 def test_what_is_due_is_cut_as_late_as_it_is_asked_for() -> None:
     session = speaking()
     due = session.decode_due()

@@ -229,6 +229,16 @@ async def test_the_engines_prompt_precedes_each_session() -> None:
     assert backend.batches[0] == ["Dramatis personae:"]
 
 
+async def test_a_session_may_have_a_prompt_of_its_own() -> None:
+    backend = GatedBackend()  # hears what it is prompted with
+    backend.open()
+    async with scripted_engine(backend, init_prompt="Dramatis personae:") as engine:
+        processor = AudioProcessor(transcription_engine=engine, prompt="Dear Ada,")
+        await run(processor, said(WORDS))
+
+    assert backend.batches[0] == ["Dear Ada,"]
+
+
 async def test_old_lines_are_dropped_after_the_engines_retention() -> None:
     audio = b"".join(said([f"{word}."]) + bytes(2 * SAMPLE_RATE) for word in WORDS)
     async with scripted_engine(retention_seconds=4) as engine:
@@ -285,6 +295,8 @@ def test_without_an_engine_a_processor_says_what_to_make() -> None:
     [
         ({"language": 5}, "language must be text such as 'en', or None, not 5"),
         ({"target_language": 5}, "target_language must be text such as 'en', or None, not 5"),
+        ({"prompt": 5}, "prompt must be text or None, not 5"),
+        ({"hotwords": ["Ada"]}, r"hotwords must be text or None, not \['Ada'\]"),
         ({"pcm_input": "no"}, "pcm_input must be True, False or None, not 'no'"),
     ],
 )

@@ -13,7 +13,7 @@ from whisper_streaming.core.events import UtteranceEnded, WordsCommitted
 from whisper_streaming.core.hypothesis import Word
 from whisper_streaming.server.http import Routes
 from whisper_streaming.server.pages import WebFile
-from whisper_streaming.wire.base import Welcome
+from whisper_streaming.wire.base import Configure, Welcome
 from whisper_streaming.wire.text_stream import TextStreamCodec
 from whisper_streaming.wire.whisper_live import WhisperLiveServerCodec
 from whisper_streaming.wire.whisper_live_kit import WhisperLiveKitCodec
@@ -210,3 +210,21 @@ def test_an_unknown_audio_format_is_refused() -> None:
 )
 def test_the_path_chooses_the_protocol(target: str, codec: type) -> None:
     assert type(routes().create_codec(target)) is codec
+
+
+@pytest.mark.parametrize("path", ["/stream", "/asr"])
+def test_the_query_says_what_the_session_is_like(path: str) -> None:
+    codec = routes().create_codec(f"{path}?language=de%2Ctr&prompt=Dear+Ada&hotwords=Ma%C3%A7ka")
+    (wishes,) = codec.open()
+
+    assert isinstance(wishes, Configure)
+    assert (wishes.language, wishes.detect_language) == ("de,tr", False)
+    assert (wishes.prompt, wishes.hotwords) == ("Dear Ada", "Maçka")
+
+
+def test_plain_text_is_not_translated() -> None:
+    (wishes,) = routes().create_codec("/stream?language=auto&target_language=de;").open()
+
+    assert isinstance(wishes, Configure)
+    assert wishes.detect_language
+    assert wishes.target_language is None

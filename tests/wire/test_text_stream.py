@@ -33,6 +33,12 @@ def test_configures_without_a_message() -> None:
     assert first != second
 
 
+def test_configures_as_the_url_wishes() -> None:
+    wishes = Configure(uid="a", language="tr", hotwords="Ada")
+
+    assert TextStreamCodec(wishes=wishes).open() == [wishes]
+
+
 @pytest.mark.parametrize(
     ("sample_format", "frame"),
     [

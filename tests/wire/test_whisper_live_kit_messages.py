@@ -39,6 +39,10 @@ def test_times_have_hours_minutes_seconds_and_hundredths(time_s: float, text: st
             "mode=diff&target_language=de&token=s%20t&other=1",
             AsrQuery(mode="diff", target_language="de", token="s t"),
         ),
+        (
+            "prompt=Dear+Ada&hotwords=Sowerby%2C%20Ma%C3%A7ka",
+            AsrQuery(prompt="Dear Ada", hotwords="Sowerby, Maçka"),
+        ),
     ],
 )
 def test_reads_queries(query: str, expected: AsrQuery) -> None:
@@ -47,6 +51,12 @@ def test_reads_queries(query: str, expected: AsrQuery) -> None:
 
 def test_tokens_are_not_shown() -> None:
     assert "secret" not in repr(parse_query("token=secret"))
+
+
+def test_prompt_and_hotwords_are_wishes() -> None:
+    wishes = AsrQuery(prompt="Dear Ada", hotwords="Sowerby").wishes()
+
+    assert (wishes.prompt, wishes.hotwords) == ("Dear Ada", "Sowerby")
 
 
 @pytest.mark.parametrize("target", ["de", "pt-BR", "fra_Latn", "zh_Hans", "yue"])

@@ -52,7 +52,7 @@ class LanguageChoice:
 
     def __init__(self, given: str | None, rules: LanguageRules) -> None:
         self._rules = rules
-        self._fixed = given
+        self._fixed = given  # for this utterance at least
         self._is_kept = given is not None
         self._newest: _Impression | None = None  # of this utterance
         self._heard_s: dict[str, float] = {}  # of each language, in the utterances before
@@ -63,6 +63,11 @@ class LanguageChoice:
     def fixed(self) -> str | None:
         """The language of the next window; None if the decoder has to detect it."""
         return self._fixed
+
+    @property
+    def may_change(self) -> bool:
+        """Whether the next utterance may be in another language, however much was heard."""
+        return self._rules.is_per_utterance and not self._is_kept
 
     def follows_another(self, hypothesis: Hypothesis) -> bool:
         """Whether the utterance before was in another language, and so is no context."""

@@ -343,7 +343,7 @@ class Session:
         speaks single words could get ahead of it without end.
         """
         # Half of the longest window: the other half is for what is said next.
-        if utterance.is_silence:
+        if utterance.is_silence or self._language.may_change:
             return False
         room = utterance.window_start + samples_of(self._config.window.max_window_s / 2)
         if not self._finder.join_next(end + samples_of(_LONGEST_JOINED_PAUSE_S), room):

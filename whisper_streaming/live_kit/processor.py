@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
-from dataclasses import replace
 from types import TracebackType
 from typing import Final, NoReturn
 
@@ -40,6 +39,8 @@ class AudioProcessor:
         language: Whisper code, ``"auto"`` to detect it, or None (or empty) for the engine's.
         target_language: Language to translate the words to, beside the words, or None (or empty)
             for the engine's.
+        prompt: Text that precedes the session, such as names; None for the engine's.
+        hotwords: Words to favour.
         mode: ``"full"``: the last line of a state may grow; ``"diff"``: lines are listed when they
             are complete, so that a :class:`DiffTracker` has little to send.
         pcm_input: Whether the bytes are raw samples (16 bit, little-endian, 16 kHz, mono), or a
@@ -58,6 +59,8 @@ class AudioProcessor:
         transcription_engine: TranscriptionEngine,
         language: str | None = None,
         target_language: str | None = None,
+        prompt: str | None = None,
+        hotwords: str | None = None,
         mode: str = "full",
         pcm_input: bool | None = None,
     ) -> None:
@@ -71,6 +74,9 @@ class AudioProcessor:
         for name, wish in (("language", language), ("target_language", target_language)):
             if wish is not None and not isinstance(wish, str):
                 raise TypeError(f"{name} must be text such as 'en', or None, not {wish!r}")
+        for name, wish in (("prompt", prompt), ("hotwords", hotwords)):
+            if wish is not None and not isinstance(wish, str):
+                raise TypeError(f"{name} must be text or None, not {wish!r}")
         if pcm_input is not None and not isinstance(pcm_input, bool):
             raise TypeError(f"pcm_input must be True, False or None, not {pcm_input!r}")
         if mode not in _MODES:
@@ -78,9 +84,13 @@ class AudioProcessor:
         self._engine = transcription_engine
         self._pcm_input = transcription_engine.options.pcm_input if pcm_input is None else pcm_input
         query = AsrQuery(
-            language=language or None, target_language=target_language or None, mode=mode
+            language=language or None,
+            target_language=target_language or None,
+            prompt=transcription_engine.options.prompt if prompt is None else prompt,
+            hotwords=hotwords,
+            mode=mode,
         )
-        self._wishes = replace(query.wishes(), prompt=transcription_engine.options.prompt)
+        self._wishes = query.wishes()
         config, backend = transcription_engine.config, transcription_engine.backend
         self._query = query
         self._setup = set_up_session(self._wishes, config, backend)

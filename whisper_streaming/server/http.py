@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qs
@@ -75,7 +75,9 @@ class Routes:
         path, _, query = target.partition("?")
         if path.rstrip("/") == TEXT_STREAM_PATH:
             fields = parse_qs(query, keep_blank_values=True)
-            return TextStreamCodec(fields.get("format", ["f32"])[-1], rules)
+            # Plain text has no place for a translation.
+            wishes = replace(parse_query(query), target_language=None).wishes()
+            return TextStreamCodec(fields.get("format", ["f32"])[-1], rules, wishes=wishes)
         if path.rstrip("/") == ASR_PATH:
             return self._create_asr_codec(query, rules)
         return WhisperLiveServerCodec(rules)

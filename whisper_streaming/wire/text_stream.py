@@ -40,21 +40,34 @@ _FORMATS: Final[dict[str, PcmFormat]] = {"f32": "float32", "s16": "int16"}
 class TextStreamCodec:
     """One connection of a plain client; a :class:`~whisper_streaming.wire.base.ServerCodec`."""
 
-    def __init__(self, sample_format: str = "f32", rules: SegmentRules | None = None) -> None:
-        """Take the value of ``?format=``: ``"f32"`` or ``"s16"``, little-endian, 16 kHz mono.
+    def __init__(
+        self,
+        sample_format: str = "f32",
+        rules: SegmentRules | None = None,
+        *,
+        wishes: Configure | None = None,
+    ) -> None:
+        """Begin a connection.
+
+        Args:
+            sample_format: The value of ``?format=``: ``"f32"`` or ``"s16"``, little-endian, 16 kHz
+                mono.
+            rules: When a segment is completed.
+            wishes: What the rest of the URL asks for.
 
         Raises:
-            UnsupportedAudio: If it is anything else.
+            UnsupportedAudio: If the format is anything else.
         """
         if sample_format not in _FORMATS:
             raise UnsupportedAudio(f"format {sample_format[:40]!r} is unknown: use f32 or s16")
         self._pcm = PcmReader(_FORMATS[sample_format])
+        self._wishes = wishes or Configure(uid=str(uuid.uuid4()))
         self._transcript = Transcript(rules, retain=1)
         self._audio_ended = False
         self._has_failed = False
 
     def open(self) -> list[Command]:
-        return [Configure(uid=str(uuid.uuid4()))]
+        return [self._wishes]
 
     def receive(self, message: str | bytes) -> list[Command]:
         if is_end_of_audio(message):

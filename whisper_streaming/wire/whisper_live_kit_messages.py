@@ -43,12 +43,16 @@ class AsrQuery:
     Attributes:
         language: Whisper language code, ``"auto"``, or None for the server's setting.
         target_language: Language to translate to; None does not translate.
+        prompt: Text that precedes the session, or None.
+        hotwords: Words to favour, or None.
         mode: ``"diff"``, or anything else for full states; the server's first message repeats it.
         token: What the client shows to be let in; this version lets everybody in.
     """
 
     language: str | None = None
     target_language: str | None = None
+    prompt: str | None = None
+    hotwords: str | None = None
     mode: str = "full"
     token: str | None = field(default=None, repr=False)
 
@@ -71,6 +75,8 @@ class AsrQuery:
             language=None if detects else self.language,
             detect_language=detects,
             target_language=target,
+            prompt=self.prompt or "",
+            hotwords=self.hotwords or "",
         )
 
 
@@ -84,6 +90,8 @@ def parse_query(query: str) -> AsrQuery:
     return AsrQuery(
         language=last("language"),
         target_language=last("target_language"),
+        prompt=last("prompt"),
+        hotwords=last("hotwords"),
         mode=last("mode") or "full",
         token=last("token"),
     )
