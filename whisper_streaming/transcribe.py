@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Final
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from whisper_streaming.cli_flags import FlagParser, print_any_text, stop_printing
@@ -180,6 +181,8 @@ class _Program:
             heard = exc.result if isinstance(exc, ClientError) else None
             if isinstance(heard, TranscriptionResult) and heard.segments:
                 self._write(heard, file)
+            if self._progress is not None and bar is not None:
+                self._progress.remove_task(bar)
             return exc.exit_status
         if self._progress is not None and bar is not None:
             self._progress.update(bar, total=1.0, completed=1.0)
@@ -218,7 +221,7 @@ class _Program:
         if self._progress is None:
             return None
         total = duration_s(file) if Path(file).is_file() else None
-        return self._progress.add_task(file, total=total)
+        return self._progress.add_task(escape(file), total=total)
 
     def _write(self, result: TranscriptionResult, file: str) -> None:
         if self._is_live:

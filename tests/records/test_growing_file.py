@@ -56,6 +56,15 @@ def test_the_last_part_is_replaced_by_a_longer_or_a_shorter_one(file: GrowingFil
     assert content(file) == b"one\n2\n"
 
 
+def test_the_last_part_can_be_taken_away(file: GrowingFile) -> None:
+    file.append(b"one\ntwo\n")
+    file.flush()
+    file.replace(4, b"")
+    file.flush()
+
+    assert content(file) == b"one\n"
+
+
 def test_a_full_disk_takes_whole_pieces_and_the_rest_waits(file: GrowingFile) -> None:
     file.append(b"one\n")
     file.flush()

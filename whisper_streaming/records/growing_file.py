@@ -27,6 +27,7 @@ class GrowingFile:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         self._is_closed = False
         self._begin = 0  # of what waits
+        self._is_cut = False  # what is written beyond there no longer counts
         self._waiting = bytearray()
 
     @property
@@ -51,6 +52,7 @@ class GrowingFile:
         assert 0 <= begin <= self.size
         if begin < self._begin:
             self._begin = begin
+            self._is_cut = True
             self._waiting.clear()
         del self._waiting[begin - self._begin :]
         self._waiting += content
@@ -62,7 +64,7 @@ class GrowingFile:
             FileNotFoundError: If the file was removed: what is written would be lost.
             OSError: If it cannot be written now.
         """
-        if not self._waiting:
+        if not self._waiting and not self._is_cut:
             return
         found = os.fstat(self._file)
         if found.st_nlink == 0:
@@ -71,6 +73,7 @@ class GrowingFile:
             # A rest of what stood there must not follow what takes its place, not for a moment.
             os.ftruncate(self._file, self._begin)
         self._write()
+        self._is_cut = False
         self._begin = self.size
         self._waiting.clear()
 
