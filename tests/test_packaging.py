@@ -72,8 +72,10 @@ def test_what_is_imported_is_required_and_what_is_required_is_imported() -> None
         )
     }
     imported -= {*sys.stdlib_module_names, "whisper_streaming"}
-    # The extras [mic] and [bench], and what bench baseline installs elsewhere.
-    imported -= {"pyaudio", "matplotlib", "whisper_live"}
+    # The extras [mic], [translate] and [bench], and what bench baseline installs elsewhere.
+    imported -= {"pyaudio", "sentencepiece", "matplotlib", "whisper_live"}
+    # The extra [whisperx], with what it brings.
+    imported -= {"whisperx", "torch", "torchaudio", "pyannote"}
     owners = packages_distributions()
 
     used = {distribution(owners[name][0]) for name in imported}
@@ -88,12 +90,13 @@ def test_floors_stand_where_a_fault_lies_below() -> None:
 def test_the_extras_are_there() -> None:
     extras = metadata()["options.extras_require"]
 
-    assert {name: lines(value) for name, value in extras.items() if name != "dev"} == {
+    assert {name: lines(value) for name, value in extras.items() if not name.endswith("dev")} == {
         "mic": ["pyaudio>=0.2.14"],
         "tts": ["espeakng-loader>=0.2.4"],
         "piper": ["piper-tts>=1.3"],
+        "translate": ["sentencepiece>=0.2"],
         "gpu": ["nvidia-cublas-cu12", "nvidia-cudnn-cu12>=9"],
-        "whisperx": ["whisperx>=3.8"],
+        "whisperx": ["whisperx>=3.8.6,<3.9"],
         "bench": ["matplotlib>=3.8"],
     }
     assert "pytest" in lines(extras["dev"])
@@ -210,8 +213,11 @@ def test_make_says_so_where_every_python_is_too_old(tmp_path: Path) -> None:
 def test_make_alone_lists_the_targets() -> None:
     done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, timeout=60)
 
-    named = re.findall(r"^  make (\w+)", done.stdout, re.MULTILINE)
-    assert named == ["help", "demo", "serve", "test", "quick", "check", "extension", "clean"]
+    named = re.findall(r"^  make ([\w-]+)", done.stdout, re.MULTILINE)
+    assert named == [
+        "help", "demo", "serve", "test", "quick", "check", "whisperx", "test-whisperx", "extension",
+        "clean",
+    ]  # fmt: skip
 
 
 # --- The wheel ------------------------------------------------------------------------------

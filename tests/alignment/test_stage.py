@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from whisper_streaming.alignment.stage import KEPT_AUDIO_S, AlignmentStage
+from whisper_streaming.alignment.stage import KEPT_WINDOW_S, AlignmentStage
 from whisper_streaming.core.audio import FloatArray, samples_of
 from whisper_streaming.core.events import (
     AudioAccount,
@@ -150,8 +150,12 @@ def test_words_of_audio_that_is_gone_keep_their_times() -> None:
     aligner = ShiftingAligner()
     events = [WordsCommitted(0, said("a", 1.0)), END]
 
-    assert run(AlignmentStage(aligner, language="en"), events, audio_s=KEPT_AUDIO_S + 5) == events
+    audio_s = KEPT_WINDOW_S + 5
+    assert run(AlignmentStage(aligner, language="en"), events, audio_s=audio_s) == events
     assert aligner.asked == []
+
+    stage = AlignmentStage(aligner, language="en", backlog_s=5)
+    assert run(stage, events, audio_s=audio_s) != events
 
 
 def test_a_client_is_told_once_why_there_are_no_times() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -498,6 +499,17 @@ def test_gives_numbers_and_words_on_request() -> None:
         {"word": " Hello", "start": 0.123, "end": 0.623, "probability": 0.8765},
         {"word": " world.", "start": 0.623, "end": 1.123, "probability": 0.8765},
     ]
+
+
+def test_says_which_words_were_aligned() -> None:
+    codec = opened(word_timestamps=True)
+    hello, stop, world = words(" Hello|.| world")
+    hello = replace(hello, is_aligned=True)  # its full stop is none: nobody says it
+
+    (message,) = codec.encode([PartialUpdated(1, (hello, stop, world))])
+
+    (segment,) = json.loads(message)["segments"]
+    assert [word.get("aligned") for word in segment["words"]] == [True, None]
 
 
 def test_words_have_string_times_by_default() -> None:

@@ -46,8 +46,13 @@ def load_alignment(config: ServerConfig) -> SharedAligner | None:
             token=token.get_secret_value() if token is not None else None,
         )
 
-    wanted = {*names, *((config.language,) if config.language and not is_demo else ())}
-    return SharedAligner(load, hold_s=config.alignment.hold_s, languages=sorted(wanted))
+    wanted = {*names, *((config.only_language,) if config.only_language and not is_demo else ())}
+    return SharedAligner(
+        load,
+        hold_s=config.alignment.hold_s,
+        backlog_s=config.limits.max_backlog_s,
+        languages=sorted(wanted),
+    )
 
 
 def model_names(config: ServerConfig) -> Mapping[str, str]:
@@ -64,10 +69,10 @@ def model_names(config: ServerConfig) -> Mapping[str, str]:
             names[language.strip().lower()] = name.strip()
         elif entry == DEMO:
             names[_DEMO_LANGUAGE] = DEMO
-        elif config.language is None:
+        elif config.only_language is None:
             raise ModelLoadError(
                 f"of which language is the align model {entry}? Say --align-model LANGUAGE={entry}"
             )
         else:
-            names[config.language] = entry
+            names[config.only_language] = entry
     return names

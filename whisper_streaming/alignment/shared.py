@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
 
 from whisper_streaming.alignment.stage import AlignmentStage
 from whisper_streaming.alignment.words import AlignModel, align
@@ -16,9 +15,6 @@ from whisper_streaming.errors import ModelLoadError
 from whisper_streaming.live.stages import StageContext
 
 logger = logging.getLogger("whisper_streaming.alignment")
-
-MAX_WAITING: Final = 16
-"""Alignments that may wait for the thread; the next ones are done without."""
 
 LoadModel = Callable[[str], AlignModel]
 """Loads the model of a language; blocking. Raises ``ModelLoadError``."""
@@ -30,19 +26,27 @@ class SharedAligner:
     Args:
         load: Loads the model of a language.
         hold_s: How long words may be held for their times.
+        backlog_s: Audio that a session may have that is not decoded.
         languages: Whose models are loaded now.
 
     Raises:
         ModelLoadError: If one of them cannot be loaded.
     """
 
-    def __init__(self, load: LoadModel, *, hold_s: float, languages: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        load: LoadModel,
+        *,
+        hold_s: float,
+        backlog_s: float = 0.0,
+        languages: Sequence[str] = (),
+    ) -> None:
         self._load = load
         self._hold_s = hold_s
+        self._backlog_s = backlog_s
         self._models = {language: load(language) for language in languages}
         self._complaints: dict[str, str] = {}
         self._loading: set[str] = set()
-        self._waiting = 0
         self._aligned = self._late = 0
         self._slowest_s = 0.0
         self._lock = threading.Lock()
@@ -55,11 +59,10 @@ class SharedAligner:
     ) -> Words | None:
         """See :class:`~whisper_streaming.alignment.stage.Aligner`. Call it in one event loop."""
         model = self._model(language)
-        if model is None or self._waiting >= MAX_WAITING:
+        if model is None:
             return None
-        self._waiting += 1
+        # At most one for each session waits: what is given up before it begins is never run.
         job = self._thread.submit(self._run, model, words, samples, start_sample)
-        job.add_done_callback(self._count_down)
         try:
             async with asyncio.timeout(self._hold_s):
                 return await asyncio.wrap_future(job)
@@ -76,7 +79,7 @@ class SharedAligner:
         options = context.setup.session.options
         if options.task == "translate":
             return None
-        return AlignmentStage(self, language=options.language)
+        return AlignmentStage(self, language=options.language, backlog_s=self._backlog_s)
 
     def describe(self) -> dict[str, object]:
         """For the status page."""
@@ -131,7 +134,3 @@ class SharedAligner:
         self._slowest_s = max(self._slowest_s, time.perf_counter() - began)
         self._aligned += sum(word.is_aligned for word in aligned)
         return aligned
-
-    def _count_down(self, job: object) -> None:
-        with self._lock:
-            self._waiting -= 1

@@ -23,8 +23,10 @@ LEAD_S: Final = 0.4
 """Audio in front of a word that has no neighbour there: attention may be late."""
 TAIL_S: Final = 0.5
 """Audio behind the last word of an utterance."""
-KEPT_AUDIO_S: Final = 40.0
-"""A window has 30 s at most, and a word waits a few seconds to be committed."""
+KEPT_WINDOW_S: Final = 40.0
+"""Audio that is kept beside a session's backlog: a window has 30 s at most."""
+MAX_BACKLOG_S: Final = 240.0
+"""15 MB. Words of a client that sends faster than that get the decoder's times."""
 
 
 class Aligner(Protocol):
@@ -50,12 +52,14 @@ class AlignmentStage:
     Args:
         aligner: Shared by all sessions.
         language: Spoken; None while it is to be detected.
+        backlog_s: Audio that may have come before it is decoded.
     """
 
-    def __init__(self, aligner: Aligner, *, language: str | None) -> None:
+    def __init__(self, aligner: Aligner, *, language: str | None, backlog_s: float = 0.0) -> None:
         self._aligner = aligner
         self._language = language
         self._audio = AudioBuffer()
+        self._kept_samples = samples_of(KEPT_WINDOW_S + min(backlog_s, MAX_BACKLOG_S))
         self._before: Words = ()  # the last words of the utterance that were sent
         self._sent_until = 0.0
         self._has_complained = False
@@ -63,7 +67,7 @@ class AlignmentStage:
     def receive_audio(self, samples: FloatArray) -> None:
         """See :class:`~whisper_streaming.live.stages.Stage`."""
         self._audio.append(samples)
-        self._audio.drop_before(self._audio.end_sample - samples_of(KEPT_AUDIO_S))
+        self._audio.drop_before(self._audio.end_sample - self._kept_samples)
 
     async def run(self, source: EventSource, emit: Emit) -> None:
         """See :class:`~whisper_streaming.live.stages.Stage`."""
@@ -80,8 +84,9 @@ class AlignmentStage:
                 return [replace(event, words=aligned), *self._complaints()]
             case PartialUpdated(words=words) if words and words[0].start < self._sent_until:
                 return [replace(event, words=in_order(words, earliest=self._sent_until))]
-            case UtteranceEnded():
+            case UtteranceEnded(end=end):
                 self._before = ()
+                self._audio.drop_before(samples_of(max(0.0, end - LEAD_S)))
         return [event]
 
     async def _align(self, words: Words, after: Words) -> Words:

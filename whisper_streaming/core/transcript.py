@@ -17,7 +17,7 @@ is believed a little earlier: when a hypothesis goes on without glued text.
 
 import re
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Final
@@ -251,6 +251,14 @@ class Transcript:
         return [segment]
 
 
+def fold(utterances: Iterable[Words], rules: SegmentRules | None = None) -> Iterator[Segment]:
+    """The segments of utterances that are known as a whole."""
+    transcript = Transcript(rules, retain=1)
+    for number, words in enumerate(utterances, 1):
+        yield from transcript.apply(WordsCommitted(number, words))
+        yield from transcript.complete_open()
+
+
 def starts_word(text: str) -> bool:
     """Whether ``text`` begins a new word rather than going on with the word before it.
 
@@ -323,6 +331,7 @@ def _merged(group: Words, start: float, end: float) -> Word:
         probability=min(word.probability for word in _spoken(group)),
         tokens=tuple(chain.from_iterable(word.tokens for word in group)),
         speaker=_speaker([group]),
+        is_aligned=all(word.is_aligned for word in _spoken(group)),
     )
 
 

@@ -128,7 +128,14 @@ class CaptionWriter:
         is_alike = before != "" and segment.text[:1] == before[0]
         return self._print(segment, f" {segment.text}" if is_alike else segment.text)
 
+    def describe(self, segments: Iterable[Segment]) -> list[dict[str, object]]:
+        """Completed segments of a transcript of their own, in the form of all others."""
+        return [self._fields(segment, segment.text) for segment in segments]
+
     def _print(self, segment: Segment, text: str) -> _Caption:
+        return _Caption(segment, text, json.dumps(self._fields(segment, text)))
+
+    def _fields(self, segment: Segment, text: str) -> dict[str, object]:
         fields: dict[str, object] = {
             "start": self._time(segment.start),
             "end": self._time(segment.end),
@@ -147,10 +154,11 @@ class CaptionWriter:
                     "start": self._time(word.start),
                     "end": self._time(word.end),
                     "probability": round(word.probability, 4),
+                    **({"aligned": True} if word.is_aligned else {}),
                 }
                 for index, word in enumerate(segment.words)
             ]
-        return _Caption(segment, text, json.dumps(fields))
+        return fields
 
     def _time(self, time_s: float) -> str | float:
         return round(time_s, 3) if self._options.numeric_times else f"{time_s:.3f}"

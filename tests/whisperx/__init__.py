@@ -1,0 +1,1 @@
+"""Tests that run where whisperx is installed: ``make test-whisperx``."""
