@@ -26,6 +26,15 @@ test("open words else are a row of their own, after the last one", () => {
   assert.equal(rowsOf(captions([], " One"))[0].startS, 0);
 });
 
+test("a translation stands below its line, an open one below the newest words", () => {
+  const lines = [said("Ja.", 0, 1, { translation: "Yes." }), said("Nein.", 1)];
+  const rows = rowsOf({ ...captions(lines, " Ich"), translation: "No. I" });
+  assert.deepEqual(rows.map(({ translation }) => translation), ["Yes.", null, "No. I"]);
+  const [final] = rowsOf({ ...captions(lines.slice(0, 1)), translation: "No. I" });
+  assert.equal(final.translation, "Yes.");
+  assert.deepEqual(rowsOf({ ...captions([]), translation: "nothing is said" }), []);
+});
+
 test("speakers are named where they change, if there are several", () => {
   const names = (...speakers) =>
     rowsOf(captions(speakers.map((speaker, index) => said("x", index, speaker)))).map(

@@ -44,6 +44,12 @@ test("the URL says what is wanted", () => {
   assert.equal(String(world.socket.url), "ws://host/asr?mode=diff&language=de");
 });
 
+test("the URL says to which language, if to any", () => {
+  const { world } = opened({ targetLanguage: "fr" });
+  assert.equal(String(world.socket.url), "ws://host/asr?mode=full&target_language=fr");
+  assert.ok(!String(opened({ targetLanguage: "" }).world.socket.url).includes("target"));
+});
+
 test("samples may come before the server is ready, and are not lost", () => {
   const { world, client } = opened();
   client.send(sound(1));

@@ -41,6 +41,12 @@ test("SubRip numbers its cues", () => {
   );
 });
 
+test("subtitles have the translation below the words", () => {
+  const lines = [{ ...said(0, 1, "Ja."), translation: "Yes <so>." }, said(1, 2, "Nein.")];
+  assert.match(toSrt(lines), /\nJa\.\nYes <so>\.\n\n2\n.*\nNein\.\n$/);
+  assert.match(toVtt(lines), /\nJa\.\nYes &lt;so&gt;\.\n\n.*\nNein\.\n$/);
+});
+
 test("SubRip names speakers where there are several", () => {
   assert.match(toSrt(TWO_SPEAKERS), /\nSpeaker 2: No\.\n/);
 });

@@ -52,6 +52,26 @@ test("a line is told with everything that is known of it", () => {
   ]);
 });
 
+test("the translation of open words is told until the final one comes", () => {
+  const transcript = reading({ ...state([ONE], " zwei"), buffer_translation: "two" });
+  assert.equal(transcript.captions.translation, "two");
+  transcript.read(state([ONE, { ...TWO, translation: "Two." }]));
+  assert.equal(transcript.captions.translation, "");
+  assert.equal(transcript.lines[1].translation, "Two.");
+});
+
+test("a translation that comes later is shown in both modes", () => {
+  const late = { ...ONE, translation: "Uno." };
+  const diff = { type: "diff", seq: 2, n_lines: 2, lines_pruned: 2, new_lines: [late, TWO] };
+  const told = [
+    reading(state([ONE, TWO]), state([late, TWO])),
+    reading({ type: "snapshot", seq: 1, ...state([ONE, TWO]) }, diff),
+  ];
+  for (const { lines } of told) {
+    assert.deepEqual(lines.map(({ translation }) => translation), ["Uno.", null]);
+  }
+});
+
 test("a silence is nobody's, whatever its text", () => {
   const pause = { speaker: -2, text: null, start: "0:00:01.00", end: "0:00:09.00" };
   const [told] = reading(state([pause])).lines;
@@ -163,7 +183,9 @@ test("all is settled when no word is open and no speech waits", () => {
 test("cleared, it begins again", () => {
   const transcript = reading(state([ONE], " Two"));
   transcript.clear();
-  assert.deepEqual(transcript.captions, { lines: [], unstable: "", continuesLine: false, lagS: 0 });
+  assert.deepEqual(transcript.captions, {
+    lines: [], unstable: "", continuesLine: false, translation: "", lagS: 0,
+  });
   transcript.begin(0);
   transcript.read(state([ONE]));
   assert.deepEqual(texts(transcript), ["One."]);

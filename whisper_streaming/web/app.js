@@ -7,7 +7,7 @@ import { LevelMeter } from "./meter.js";
 import { Notices } from "./notices.js";
 import { Follower, RetryButton, describePhase, get, makeMenu, showClock, showLag } from "./page.js";
 import { WakeLock, copyText, downloadText } from "./save.js";
-import { fetchInfo, offerLanguages } from "./server-info.js";
+import { fetchInfo, offerLanguages, offerTargets } from "./server-info.js";
 import { CaptionSession } from "./session.js";
 import { applySettings, bindSettings, loadSettings, saveSettings } from "./settings.js";
 import { Transcript } from "./transcript.js";
@@ -36,6 +36,7 @@ const wakeLock = new WakeLock();
 const meter = new LevelMeter(get("meter"), showSilence);
 const fileInput = /** @type {HTMLInputElement} */ (get("file"));
 const languageSelect = /** @type {HTMLSelectElement} */ (get("language"));
+const targetSelect = /** @type {HTMLSelectElement} */ (get("target"));
 const deviceSelect = /** @type {HTMLSelectElement} */ (get("device"));
 
 const transcript = new Transcript();
@@ -161,6 +162,9 @@ async function showServer() {
   offerLanguages(languageSelect, info);
   languageSelect.value = settings.language;
   if (languageSelect.selectedIndex < 0) languageSelect.value = "";
+  offerTargets(targetSelect, info);
+  targetSelect.value = settings.target;
+  if (targetSelect.selectedIndex < 0) targetSelect.value = ""; // what is not offered is not asked for
 }
 
 /** @param {DragEvent} event */
@@ -223,6 +227,7 @@ function begin(source, name) {
     source,
     {
       language,
+      targetLanguage: targetSelect.value,
       mode,
       transcript,
       startS: nextStartS,

@@ -27,7 +27,7 @@ const ANNOUNCE_EVERY_MS = 4000; // reading a line aloud takes about so long
  * @param {Captions} captions
  * @returns {Row[]}
  */
-export function rowsOf({ lines, unstable, continuesLine }) {
+export function rowsOf({ lines, unstable, continuesLine, translation }) {
   const speakers = new Set(lines.filter((line) => line.kind === "speech").map((l) => l.speaker));
   const rows = lines.map((line) => toRow(line));
   const open = unstable.trim();
@@ -38,6 +38,8 @@ export function rowsOf({ lines, unstable, continuesLine }) {
     const last = lines.at(-1);
     rows.push({ ...OPEN_ROW, startS: last?.end ?? 0, speaker: last?.speaker || 1, unstable: open });
   }
+  const newest = rows.at(-1);
+  if (translation && newest?.kind === "speech") newest.translation ??= translation;
   if (speakers.size > 1) nameSpeakers(rows);
   return rows;
 }

@@ -23,6 +23,8 @@ export { Transcript };
 /**
  * @typedef {object} ClientOptions
  * @property {string} [language] Whisper code, or "auto"; without it, the server's.
+ * @property {string} [targetLanguage] Code to translate to, beside the words; one that the server
+ *   does not offer in `/info` is refused.
  * @property {"full" | "diff"} [mode] Whole states, with words that settle one by one, or only
  *   what changed, with lines that settle as a whole.
  * @property {() => number} [startContainer] For audio in containers (WebM, MP3, ...): begin the
@@ -101,10 +103,11 @@ export class CaptionClient {
    * @param {ClientOptions} [options]
    */
   constructor(url, options = {}) {
-    const { language, mode = "full", startS = 0, keepS = KEEP_S } = options;
+    const { language, targetLanguage, mode = "full", startS = 0, keepS = KEEP_S } = options;
     this.#url = new URL(url);
     this.#url.searchParams.set("mode", mode);
     if (language) this.#url.searchParams.set("language", language);
+    if (targetLanguage) this.#url.searchParams.set("target_language", targetLanguage);
     this.#options = options;
     this.#environment = options.environment ?? {
       WebSocket: globalThis.WebSocket,

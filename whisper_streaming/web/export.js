@@ -72,7 +72,7 @@ export function toSrt(lines) {
     .map((line, index) => {
       const times = `${formatTime(line.start, ",")} --> ${formatTime(line.end, ",")}`;
       const text = names ? `${names(line)}: ${line.text}` : line.text;
-      return `${index + 1}\n${times}\n${wrap(text)}\n`;
+      return `${index + 1}\n${times}\n${withTranslation(text, line)}\n`;
     })
     .join("\n");
 }
@@ -87,10 +87,20 @@ export function toVtt(lines) {
   const names = nameSpeakers(lines);
   const cues = cuesOf(lines).map((line) => {
     const times = `${formatTime(line.start, ".")} --> ${formatTime(line.end, ".")}`;
-    const text = escapeVtt(wrap(line.text));
+    const text = escapeVtt(withTranslation(line.text, line));
     return `${times}\n${names ? `<v ${names(line)}>` : ""}${text}\n`;
   });
   return ["WEBVTT\n", ...cues].join("\n");
+}
+
+/**
+ * The text of a cue, and what it means below it.
+ *
+ * @param {string} text
+ * @param {Line} line
+ */
+function withTranslation(text, { translation }) {
+  return translation ? `${wrap(text)}\n${wrap(translation)}` : wrap(text);
 }
 
 /**

@@ -9,6 +9,7 @@
  * @property {import("./audio.js").AudioForm} form How sound is sent.
  * @property {"full" | "diff"} mode How captions come.
  * @property {string} language Whisper code, "auto", or empty for the server's.
+ * @property {string} target Code to translate to; empty for none.
  * @property {string} device Of the microphone; empty for the standard one.
  */
 
@@ -24,6 +25,7 @@ const DEFAULTS = {
   form: "samples",
   mode: "full",
   language: "",
+  target: "",
   device: "",
 };
 

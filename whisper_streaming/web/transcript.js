@@ -24,6 +24,7 @@ const ENDS_SENTENCE = /[.?!…。？！][\p{Pe}\p{Pf}"']*$/u;
  * @property {Line[]} lines Oldest first.
  * @property {string} unstable Words after the lines that may still change.
  * @property {boolean} continuesLine Whether they belong to the last line.
+ * @property {string} translation Of what is being said, where the server has it; may change.
  * @property {number} lagS Seconds of received speech that are not final.
  */
 
@@ -54,6 +55,7 @@ export class Transcript {
   #seq = 0;
   #hasOpenLine = false;
   #unstable = "";
+  #translation = "";
   #lagS = 0;
 
   /** @returns {Captions} */
@@ -64,6 +66,7 @@ export class Transcript {
       lines,
       unstable: this.#unstable,
       continuesLine: this.#hasOpenLine && last?.kind === "speech" && !isComplete(last),
+      translation: this.#translation,
       lagS: this.#lagS,
     };
   }
@@ -96,6 +99,7 @@ export class Transcript {
     this.#offsetS = offsetS;
     this.#seq = 0;
     this.#unstable = "";
+    this.#translation = "";
     this.#lagS = 0;
   }
 
@@ -114,6 +118,7 @@ export class Transcript {
       this.#listed.push(/** @type {Line} */ ({ ...NOT_KNOWN, ...line, isFinal: false }));
     }
     this.#unstable = "";
+    this.#translation = "";
     this.#lagS = 0;
   }
 
@@ -150,6 +155,7 @@ export class Transcript {
     this.#hasOpenLine = message.type === undefined;
     this.#list(this.#wire.map((line) => this.#convert(line)));
     this.#unstable = (message.buffer_diarization ?? "") + (message.buffer_transcription ?? "");
+    this.#translation = message.buffer_translation ?? "";
     this.#lagS = message.remaining_time_transcription ?? 0;
   }
 
