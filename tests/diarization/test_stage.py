@@ -1,7 +1,9 @@
 """Labels on the way of a session's events, whatever the embedder does."""
 
 import logging
+import math
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -229,6 +231,25 @@ async def test_what_was_labelled_wrongly_is_said_when_it_is_known(thread: Embedd
     assert labels(events[1]) == [("no", "SPEAKER_00")]
     assert events[2][0] == SpeakersRevised((SpeakerTurn(1.0, 1.3, "SPEAKER_01"),))
     assert labels(events[2]) == [("never", "SPEAKER_01")]
+
+
+async def test_a_whole_recording_is_corrected_once_however_long_ago(
+    thread: EmbedderThread,
+) -> None:
+    rules = replace(RULES, look_back_s=math.inf)
+    stage = SpeakerStage(thread, rules, hold_s=PATIENT, is_live=False)
+    for number in (0, 1, *([0] * 18), 1):
+        stage.receive_audio(voice(number))
+    short, others = word("no", 1.0, 1.3), [word(str(n), n + 0.1, n + 0.8) for n in range(2, 20)]
+    late = word("never", 20.0, 20.95)
+
+    events = await run(
+        stage, said(1, HELLO), said(2, short), said(3, *others), said(4, late), [ENDED]
+    )
+
+    assert labels(events[1]) == [("no", "SPEAKER_00")]
+    assert labels(events[3]) == [("never", "SPEAKER_01")]
+    assert events[4] == [SpeakersRevised((SpeakerTurn(1.0, 1.3, "SPEAKER_01"),)), ENDED]
 
 
 async def test_sessions_share_the_runs_of_the_embedder(

@@ -88,7 +88,7 @@ def test_while_too_few_are_known_a_new_voice_is_believed_more_easily() -> None:
 
 
 def test_two_voices_that_turn_out_to_be_one_become_the_older_one() -> None:
-    voices = Voices(VoiceRules(new_below=0.95, same_above=0.9))
+    voices = Voices(VoiceRules(new_below=0.95, same_above=0.9, doubt=0.0))
     talk(voices, [ANNA])
     assert talk(voices, [unit(1, 0.4)], 1) == [1]
     # Between the two, so that it draws the second one near.

@@ -1,5 +1,6 @@
 """Speaker labels of the embedded network in live sessions of the embedded model."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -7,10 +8,19 @@ import pytest
 from tests.model.listening import Listener
 from tests.model.recordings import load
 from tests.model.speakers import Talk, label_live, rightly_labelled, sentences_of
+from whisper_streaming.client import TranscriptionClient
+from whisper_streaming.config import (
+    BackendSettings,
+    DiarizationSettings,
+    LimitSettings,
+    ServerConfig,
+)
+from whisper_streaming.core.hypothesis import Word
 from whisper_streaming.diarization.embedded import EmbeddedEmbedder
 from whisper_streaming.diarization.embedder_thread import EmbedderThread
 from whisper_streaming.diarization.stage import SpeakerStage
 from whisper_streaming.diarization.voices import VoiceRules
+from whisper_streaming.server import WhisperStreamingServer
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
 
@@ -30,8 +40,39 @@ async def thread(embedder: EmbeddedEmbedder) -> AsyncIterator[EmbedderThread]:
 
 
 def stage_of(thread: EmbedderThread) -> SpeakerStage:
-    rules = VoiceRules(thread.info.new_below, thread.info.same_above)
+    rules = VoiceRules(EmbeddedEmbedder.info.new_below, EmbeddedEmbedder.info.same_above)
     return SpeakerStage(thread, rules, hold_s=PATIENT)
+
+
+async def test_one_voice_stays_one_speaker(listener: Listener, thread: EmbedderThread) -> None:
+    heard = await label_live(listener, load("en-long-pauses").samples, stage_of(thread))
+
+    assert len(heard.sent) > 40
+    assert {word.speaker for word in heard.sent} == {"SPEAKER_00"}
+
+
+async def test_a_dialogue_through_the_server() -> None:
+    config = ServerConfig(
+        host="127.0.0.1",
+        port=0,
+        backend=BackendSettings(models=("demo",), device="cpu", threads=2, workers=1),
+        limits=LimitSettings(calibration_s=0),
+        diarization=DiarizationSettings(enabled=True, hold_s=PATIENT),
+    )
+    server = WhisperStreamingServer(config)
+    async with server.serving():
+        client = TranscriptionClient("127.0.0.1", server.port, word_timestamps=True, realtime=False)
+        result = await asyncio.to_thread(client, load("en-dialogue-2spk").samples)
+
+    talk = Talk(load("en-dialogue-2spk").samples, tuple(sentences_of("en-dialogue-2spk")))
+    words = [
+        Word(word["word"], word["start"], word["end"], speaker=segment.get("speaker"))
+        for segment in result.segments
+        for word in segment["words"]
+    ]
+    assert len(words) > 80
+    assert {word.speaker for word in words} == {"SPEAKER_00", "SPEAKER_01"}
+    assert rightly_labelled(talk, words) >= 0.9
 
 
 async def test_two_people_in_a_dialogue(listener: Listener, thread: EmbedderThread) -> None:

@@ -1,6 +1,8 @@
 """Speaker labels for the sessions of a server or an engine."""
 
-from dataclasses import asdict
+import math
+from dataclasses import asdict, replace
+from typing import Final
 
 from whisper_streaming.config import DiarizationSettings
 from whisper_streaming.diarization.embedder import Embedder
@@ -8,6 +10,9 @@ from whisper_streaming.diarization.embedder_thread import EmbedderThread
 from whisper_streaming.diarization.stage import SpeakerStage
 from whisper_streaming.diarization.voices import VoiceRules
 from whisper_streaming.live.stages import StageContext
+
+_PATIENCE_S: Final = 30.0
+"""For the labels of one utterance; the embedder may be busy with live sessions."""
 
 
 class Diarization:
@@ -19,26 +24,38 @@ class Diarization:
     """
 
     def __init__(self, embedder: Embedder, settings: DiarizationSettings) -> None:
+        self._info = embedder.info
         self._thread = EmbedderThread(embedder)
         self._settings = settings
 
     def create_stage(self, context: StageContext) -> SpeakerStage:
         """The stage of a session; a client may only lower how many speakers there can be."""
-        settings, info = self._settings, self._thread.info
-        wished = context.wishes.max_speakers or settings.max_speakers
-        most = min(settings.max_speakers, wished)
-        rules = VoiceRules(
+        settings = self._settings
+        most = min(settings.max_speakers, context.wishes.max_speakers or settings.max_speakers)
+        rules = self._rules(min(settings.min_speakers, most), most)
+        return SpeakerStage(self._thread, rules, hold_s=settings.hold_s)
+
+    def create_patient_stage(self, context: StageContext) -> SpeakerStage:
+        """The stage of a recording that is there as a whole: it waits, and looks back over all."""
+        settings = self._settings
+        rules = replace(
+            self._rules(settings.min_speakers, settings.max_speakers), look_back_s=math.inf
+        )
+        return SpeakerStage(self._thread, rules, hold_s=_PATIENCE_S, is_live=False)
+
+    def _rules(self, min_speakers: int, max_speakers: int) -> VoiceRules:
+        info = self._info
+        return VoiceRules(
             new_below=info.new_below,
             same_above=info.same_above,
-            min_speakers=min(settings.min_speakers, most),
-            max_speakers=most,
-            look_back_s=settings.look_back_s,
+            min_speakers=min_speakers,
+            max_speakers=max_speakers,
+            look_back_s=self._settings.look_back_s,
         )
-        return SpeakerStage(self._thread, rules, hold_s=settings.hold_s)
 
     def describe(self) -> dict[str, object]:
         """For the status page."""
-        return {"engine": self._thread.info.name, **asdict(self._thread.stats())}
+        return {"engine": self._info.name, **asdict(self._thread.stats())}
 
     def close(self) -> None:
         """End the thread. Returns at once. Idempotent."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from whisper_streaming.core.audio import FloatArray
-from whisper_streaming.diarization.embedder import Embedder, EmbedderInfo
+from whisper_streaming.diarization.embedder import Embedder
 from whisper_streaming.engine.worker import Worker
 from whisper_streaming.errors import BackendError
 
@@ -56,11 +56,6 @@ class EmbedderThread:
     def stats(self) -> EmbedderStats:
         """What was done up to now."""
         return self._stats
-
-    @property
-    def info(self) -> EmbedderInfo:
-        """Of the embedder."""
-        return self._embedder.info
 
     def ask(self, stretches: Sequence[FloatArray]) -> asyncio.Future[FloatArray]:
         """The embeddings of ``stretches`` as :meth:`Embedder.embed` gives them, later.

@@ -22,7 +22,13 @@ from whisper_streaming.core.events import (
 from whisper_streaming.core.hypothesis import Word, Words
 from whisper_streaming.diarization.embedder_thread import EmbedderThread
 from whisper_streaming.diarization.spans import Span, SpanFinder
-from whisper_streaming.diarization.voices import Stretch, VoiceRules, Voices
+from whisper_streaming.diarization.voices import (
+    MAX_STRETCHES,
+    Stretch,
+    VoiceRules,
+    Voices,
+    speaker_label,
+)
 from whisper_streaming.errors import BackendError
 from whisper_streaming.live.stages import Emit, EventSource
 
@@ -66,12 +72,16 @@ class SpeakerStage:
         embedder: Shared by all sessions.
         rules: When a voice is another one.
         hold_s: How long committed words may wait for their labels.
+        is_live: Correct labels at the end of each utterance; else once, at the end of all.
     """
 
-    def __init__(self, embedder: EmbedderThread, rules: VoiceRules, *, hold_s: float) -> None:
+    def __init__(
+        self, embedder: EmbedderThread, rules: VoiceRules, *, hold_s: float, is_live: bool = True
+    ) -> None:
         self._embedder = embedder
         self._hold_s = hold_s
-        self._voices = Voices(rules)
+        self._is_live = is_live
+        self._voices = Voices(rules, max_stretches=MAX_STRETCHES if is_live else None)
         self._spans = SpanFinder()
         self._audio = AudioBuffer()
         self._due: deque[_Plan] = deque()
@@ -103,10 +113,9 @@ class SpeakerStage:
         if self._due and (is_over or not was_behind):
             await asyncio.wait([self._due[-1].answer], timeout=self._hold_s)
         corrected = self._take_answers()
-        if is_over or any(isinstance(event, UtteranceEnded) for event in events):
-            corrected |= {
-                (each.start, each.end): each.speaker for each in self._voices.reconsider()
-            }
+        ends_utterance = any(isinstance(event, UtteranceEnded) for event in events)
+        if is_over or (self._is_live and ends_utterance):
+            corrected |= await self._reconsider()
         said = plan.said if plan is not None else []
         said = said or [self._voices.current or 0] * len(words)
         said = [
@@ -150,6 +159,14 @@ class SpeakerStage:
                 count += len(words)
                 words = []
         return spans + _shifted(self._spans.find(words, _following(events)), count)
+
+    async def _reconsider(self) -> dict[_Times, int]:
+        """What the voices say of earlier words now; of a whole recording that takes a while."""
+        if self._is_live:
+            corrections = self._voices.reconsider()
+        else:
+            corrections = await asyncio.to_thread(self._voices.reconsider)
+        return {(each.start, each.end): each.speaker for each in corrections}
 
     def _take_answers(self) -> dict[_Times, int]:
         """Learn from the answers that came; those words that left with another label."""
@@ -198,11 +215,6 @@ class SpeakerStage:
             before = numbers.get(index, before)  # what is glued is of who spoke the word
             speakers.append(before)
         return speakers
-
-
-def speaker_label(number: int) -> str:
-    """``"SPEAKER_00"`` of 0, as pyannote and WhisperLive write it."""
-    return f"SPEAKER_{number:02d}"
 
 
 def _shifted(spans: Sequence[Span], count: int) -> list[Span]:

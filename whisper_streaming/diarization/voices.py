@@ -17,10 +17,18 @@ from whisper_streaming.core.audio import FloatArray
 _MAX_WEIGHT_S: Final = 60.0
 """Speech that makes up a voice; older speech fades, because a voice changes with its distance."""
 
-_FIRST_WEIGHT_S: Final = 0.1
-"""A stretch that founds a voice is heard again at once, so here it hardly counts."""
+_STEP: Final = 4
+"""Words that are learnt together."""
 
-_MAX_STRETCHES: Final = 200
+_FAMILIAR_S: Final = 4.0
+"""Speech after which the centre of a voice hardly moves any more."""
+
+_ANY_SIMILARITY: Final = 2.0  # from one end of the cosine to the other
+
+_SHORTEST_WORD_S: Final = 0.1
+_LONGEST_WORD_S: Final = 1.0
+
+MAX_STRETCHES: Final = 200
 """Stretches that are judged again at the most, whatever the look-back: bounds work and memory."""
 
 
@@ -33,6 +41,8 @@ class VoiceRules:
         same_above: Two voices that are more similar than this are one.
         switch_cost: By how much another voice must fit better, within a run of words.
         pause_switch_cost: The same after a pause.
+        doubt: By how much less similar speech may be to a voice that was hardly heard: one stretch
+            varies more than the centre of many.
         min_new_s: Less speech founds no new voice, except the first one.
         min_speakers: While fewer are known, a new one is believed more easily.
         eagerness: By how much more easily.
@@ -44,6 +54,7 @@ class VoiceRules:
     same_above: float = 0.8
     switch_cost: float = 0.12
     pause_switch_cost: float = 0.03
+    doubt: float = 0.15
     min_new_s: float = 0.8
     min_speakers: int = 1
     eagerness: float = 0.15
@@ -88,11 +99,22 @@ class _Voice:
     weight_s: float
 
     def learn(self, stretch: Stretch) -> None:
-        self.total = self.total + stretch.embedding * stretch.speech_s
-        self.weight_s += stretch.speech_s
+        # The word's own length: stretches of neighbours are largely the same speech.
+        word_s = min(max(stretch.end - stretch.start, _SHORTEST_WORD_S), _LONGEST_WORD_S)
+        self.total = self.total + stretch.embedding * word_s
+        self.weight_s += word_s
         if self.weight_s > _MAX_WEIGHT_S:
             self.total = self.total * (_MAX_WEIGHT_S / self.weight_s)
             self.weight_s = _MAX_WEIGHT_S
+
+    def allowance(self, rules: VoiceRules) -> float:
+        """By how much less similar speech may be and still be of this voice.
+
+        A sound that would have founded no voice excludes nobody.
+        """
+        if self.weight_s < rules.min_new_s:
+            return _ANY_SIMILARITY
+        return rules.doubt * max(0.0, 1.0 - self.weight_s / _FAMILIAR_S)
 
     @property
     def centre(self) -> FloatArray:
@@ -104,12 +126,16 @@ class Voices:
 
     A number is never given to another voice. Keeps ``rules.max_speakers`` voices and the stretches
     of the last ``rules.look_back_s``.
+
+    Args:
+        rules: When a voice is another one.
+        max_stretches: Stretches that are kept at the most; None keeps all.
     """
 
-    def __init__(self, rules: VoiceRules) -> None:
+    def __init__(self, rules: VoiceRules, *, max_stretches: int | None = MAX_STRETCHES) -> None:
         self._rules = rules
         self._voices: list[_Voice] = []
-        self._heard: deque[tuple[Stretch, int]] = deque(maxlen=_MAX_STRETCHES)
+        self._heard: deque[tuple[Stretch, int]] = deque(maxlen=max_stretches)
         self._next_number = 0
 
     @property
@@ -126,11 +152,17 @@ class Voices:
         """Who speaks in each of the next stretches, which follow all that were heard before."""
         if not stretches:
             return []
-        self._meet(stretches)
-        path = self._follow(stretches, self.current)
-        for stretch, voice in zip(stretches, path, strict=True):
-            voice.learn(stretch)
-            self._heard.append((stretch, voice.number))
+        before = self.current
+        # A few at a time, so that a voice is familiar before it is compared with much.
+        for begin in range(0, len(stretches), _STEP):
+            some = stretches[begin : begin + _STEP]
+            self._meet(some)
+            for stretch, voice in zip(some, self._follow(some, before), strict=True):
+                voice.learn(stretch)
+        path = self._follow(stretches, before)
+        self._heard += [
+            (stretch, voice.number) for stretch, voice in zip(stretches, path, strict=True)
+        ]
         self._forget(stretches[-1].end)
         return [voice.number for voice in path]
 
@@ -151,9 +183,8 @@ class Voices:
     def _meet(self, stretches: Sequence[Stretch]) -> None:
         """Found the voices that are new in ``stretches``."""
         if not self._voices:
-            # The longest is the surest; a later one may be of somebody else.
-            first = max(stretches, key=lambda stretch: stretch.speech_s)
-            self._found([first])
+            longest = max(stretches, key=lambda stretch: stretch.speech_s)
+            self._found(self._alike(stretches, longest))
         while len(self._voices) < self._rules.max_speakers:
             strangers = self._strangers(stretches)
             if not strangers:
@@ -169,20 +200,20 @@ class Voices:
         long = [each for each in stretches if each.speech_s >= rules.min_new_s]
         if not long:
             return []
-        best = self._similarities(long).max(axis=1)
-        strangest = int(best.argmin())
-        if best[strangest] >= below:
-            return []
-        alike = [float(each.embedding @ long[strangest].embedding) for each in long]
-        return [
-            each
-            for each, known, like in zip(long, best, alike, strict=True)
-            if known < below and like >= rules.new_below
-        ]
+        allowances = np.array([voice.allowance(rules) for voice in self._voices])
+        known = (self._similarities(long) + allowances).max(axis=1)
+        strangers = [each for each, best in zip(long, known, strict=True) if best < below]
+        return self._alike(strangers, long[int(known.argmin())]) if strangers else []
+
+    def _alike(self, stretches: Sequence[Stretch], one: Stretch) -> list[Stretch]:
+        """Those that are of the same voice as ``one``, itself included."""
+        limit = self._rules.new_below - self._rules.doubt
+        return [each for each in stretches if each.embedding @ one.embedding >= limit]
 
     def _found(self, stretches: Sequence[Stretch]) -> None:
-        total = np.stack([each.embedding for each in stretches]).sum(axis=0) * _FIRST_WEIGHT_S
-        self._voices.append(_Voice(self._next_number, total, _FIRST_WEIGHT_S * len(stretches)))
+        weight_s = max(each.speech_s for each in stretches)
+        centre = _unit(np.stack([each.embedding for each in stretches]).sum(axis=0))
+        self._voices.append(_Voice(self._next_number, centre * weight_s, weight_s))
         self._next_number += 1
 
     def _follow(self, stretches: Sequence[Stretch], before: int | None) -> list[_Voice]:
@@ -228,6 +259,11 @@ class Voices:
     def _forget(self, now: float) -> None:
         while self._heard and self._heard[0][0].end < now - self._rules.look_back_s:
             self._heard.popleft()
+
+
+def speaker_label(number: int) -> str:
+    """``"SPEAKER_00"`` of 0, as pyannote and WhisperLive write it."""
+    return f"SPEAKER_{number:02d}"
 
 
 def _unit(vector: FloatArray) -> FloatArray:
