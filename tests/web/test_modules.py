@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-MODULES = ("captions", "client", "export", "kept-audio", "resample", "status", "transcript")
+MODULES = (
+    "captions", "client", "export", "kept-audio", "resample", "save", "status", "transcript",
+)  # fmt: skip
 
 
 @pytest.mark.requires_node

@@ -20,6 +20,14 @@ NEWEST_IS_IN_SIGHT = """
   return edge("#captions li:last-child", "bottom") <= edge("#bottom", "top");
 }
 """
+KEEP_TRACKS = """
+const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = async (wishes) => {
+  const stream = await open(wishes);
+  window.tracks = stream.getTracks();
+  return stream;
+};
+"""
 LINES = [
     {"speaker": 1, "text": " Hello.", "start": "0:00:00.50", "end": "0:00:01.00"},
     {"speaker": 2, "text": f" {MARKUP}", "start": "0:00:01.20", "end": "0:00:03.00"},
@@ -210,6 +218,20 @@ def test_a_refused_microphone_is_told(page: Page, server: Server) -> None:
 
     expect_notice(page, "There is no sound. The browser was not allowed to use the microphone.")
     expect(page.get_by_role("button", name="Start")).to_be_visible()
+
+
+def test_a_microphone_that_cannot_be_read_is_let_go(
+    page: Page, server: Server, complaints: list[str]
+) -> None:
+    page.add_init_script(KEEP_TRACKS)
+    fail = "async () => { throw new DOMException('no such module', 'AbortError'); }"
+    page.add_init_script(f"AudioWorklet.prototype.addModule = {fail}")
+    with page.expect_event("pageerror"):
+        start(page, server)
+
+    expect_notice(page, "There is no sound. no such module")
+    assert page.evaluate("window.tracks.map(({ readyState }) => readyState)") == ["ended"]
+    complaints.clear()
 
 
 def test_what_the_server_cannot_do_is_told(page: Page, server: Server) -> None:

@@ -107,10 +107,17 @@ export async function openTab({ form = "samples" } = {}) {
  */
 export async function openStream(stream, { form = "samples" } = {}) {
   const context = new AudioContext();
-  if (form === "samples") {
-    await context.audioWorklet.addModule(new URL("./pcm-worklet.js", import.meta.url));
+  try {
+    if (form === "samples") {
+      await context.audioWorklet.addModule(new URL("./pcm-worklet.js", import.meta.url));
+    }
+    await context.resume();
+  } catch (error) {
+    // Nobody would stop it: the microphone would stay on.
+    for (const track of stream.getTracks()) track.stop();
+    await context.close();
+    throw error;
   }
-  await context.resume();
   return form === "samples"
     ? new SampledStream(stream, context)
     : new RecordedStream(stream, context);

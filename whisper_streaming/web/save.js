@@ -52,7 +52,8 @@ export class WakeLock {
     try {
       this.#lock = await navigator.wakeLock.request("screen");
     } catch {
-      // The battery is low, or the browser does not want to: captions work without it.
+      return; // the battery is low, or the browser does not want to: captions work without it
     }
+    if (!this.#isWanted) await this.#lock.release(); // it came after the recording had ended
   }
 }
