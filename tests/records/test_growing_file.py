@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.event_histories import UNHURRIED
@@ -129,6 +129,8 @@ STEPS = st.lists(
 
 @UNHURRIED
 @given(STEPS)
+@example([(False, 0, b"ab", 1), (False, 0, b"", 0)])
+@example([(False, 0, b"a", 1), (False, 0, b"", 0)])
 def test_whatever_the_disk_refuses_the_file_is_whole_in_the_end(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[bool, int, bytes, int]]
 ) -> None:

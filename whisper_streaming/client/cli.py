@@ -21,6 +21,7 @@ from whisper_streaming.client.display import (
     PlainCaptions,
 )
 from whisper_streaming.client.microphone import list_devices
+from whisper_streaming.client.outputs import write_file
 from whisper_streaming.client.result import TranscriptionResult
 from whisper_streaming.client.subtitles import FORMATS, render
 from whisper_streaming.client.websocket_client import TranscriptionClient
@@ -136,7 +137,7 @@ def _transcribe(arguments: argparse.Namespace) -> int:
                 raw_format=arguments.raw_format,
             )
             # Before the captions, which may go to a terminal or pipe that is gone by now.
-            _write(result, outputs, rules)
+            _write(result.best, outputs, rules)
             _write(result.translated(), translation, rules)
             # A server that cuts its last words short leaves them open until the very end.
             display(result.text, result.segments)
@@ -195,10 +196,7 @@ def _check_folder(path: Path, flag: str) -> None:
 
 def _write(result: TranscriptionResult, outputs: dict[str, Path], rules: CaptionRules) -> None:
     for name, path in outputs.items():
-        try:
-            path.write_text(render(result, name, rules), encoding="utf-8")
-        except OSError as exc:
-            raise ConfigurationError(f"{path} cannot be written: {exc.strerror}") from exc
+        write_file(path, render(result, name, rules))
 
 
 def _choose_display(arguments: argparse.Namespace) -> Display:

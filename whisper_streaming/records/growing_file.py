@@ -24,7 +24,9 @@ class GrowingFile:
     def __init__(self, path: Path, piece_end: bytes = b"") -> None:
         self.path = path
         self._piece_end = piece_end
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        # Without O_BINARY Windows would write its own line ends; elsewhere it does not exist.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        self._file = os.open(path, flags, 0o600)
         self._is_closed = False
         self._begin = 0  # of what waits
         self._is_cut = False  # what is written beyond there no longer counts
@@ -84,7 +86,8 @@ class GrowingFile:
             OSError: If they cannot be.
         """
         if not self._is_closed and begin + len(content) <= self._begin:
-            os.pwrite(self._file, content, begin)
+            os.lseek(self._file, begin, os.SEEK_SET)
+            os.write(self._file, content)
 
     def close(self) -> None:
         """Forget what still waits. Idempotent."""
@@ -96,10 +99,12 @@ class GrowingFile:
     def _write(self) -> None:
         written = 0
         try:
+            os.lseek(self._file, self._begin, os.SEEK_SET)
             while written < len(self._waiting):
-                rest = bytes(self._waiting[written:]) if written else self._waiting
-                written += os.pwrite(self._file, rest, self._begin + written)
+                rest = self._waiting[written:] if written else self._waiting
+                written += os.write(self._file, rest)
         except OSError:
+            self._is_cut = True  # what is there now may be replaced before it is whole
             whole = written
             if self._piece_end:
                 whole = self._waiting.rfind(self._piece_end, 0, written) + 1
