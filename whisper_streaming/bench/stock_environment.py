@@ -7,6 +7,7 @@ import sys
 import venv
 from dataclasses import dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -76,8 +77,12 @@ def provide_environment(folder: Path, release: Release = WHISPER_LIVE) -> StockE
 
 
 def _install(folder: Path, release: Release, requirements: list[str]) -> None:
-    venv.create(folder, with_pip=True)
-    command = [str(_python(folder)), "-m", "pip", "install", "--quiet", "--no-deps", *requirements]
+    # Our own pip, if there is one: half of the time goes into making another.
+    has_pip = find_spec("pip") is not None
+    venv.create(folder, with_pip=not has_pip)
+    python = str(_python(folder))
+    pip = [sys.executable, "-m", "pip", "--python", python] if has_pip else [python, "-m", "pip"]
+    command = [*pip, "install", "--quiet", "--no-deps", *requirements]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_TIMEOUT_S)
     except subprocess.TimeoutExpired as exc:
