@@ -265,3 +265,12 @@ def test_live_cues_become_those_of_the_whole(passages: list[Passage], rules: Cap
         assert shown == captions(passages[:count], rules)
 
     assert shown == captions(passages, rules)
+
+
+def test_many_lines_and_words_take_no_time_that_grows_with_their_combinations() -> None:
+    words = " ".join(["ab"] * 60)
+    rules = CaptionRules(line_length=6, max_lines=10, max_duration_s=60.0)
+
+    cues = captions([passage(words)], rules)
+
+    assert [len(cue.lines) for cue in cues] == [10, 10, 10]

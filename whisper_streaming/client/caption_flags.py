@@ -5,6 +5,8 @@ from typing import Final
 
 from whisper_streaming.captions import CaptionRules
 
+MAX_LINES: Final = 10
+
 _DEFAULTS: Final = CaptionRules()
 
 
@@ -19,7 +21,8 @@ def add_caption_flags(group: "argparse._ArgumentGroup") -> None:
     )
     group.add_argument(
         "--max-lines",
-        type=_count,
+        type=int,
+        choices=range(1, MAX_LINES + 1),
         default=_DEFAULTS.max_lines,
         metavar="N",
         help="lines in a caption (default: %(default)s)",
