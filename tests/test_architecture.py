@@ -45,7 +45,11 @@ ALLOWED = {
     "alignment": {"live", "backends", "core", "config", "errors"},
     "text_hook": {"live", "core", "config", "errors"},
     "translation": {"live", "engine", "backends", "wire", "core", "config", "errors"},
-    "stage_set": {"text_hook", "translation", "diarization", "alignment", "live", "config"},
+    "second_pass": {"live", "engine", "backends", "vad", "core", "config", "errors"},
+    "stage_set": {
+        "backends", "text_hook", "second_pass", "translation", "diarization", "alignment", "live",
+        "vad", "config",
+    },
     "server": {
         "live",
         "forward",
@@ -100,6 +104,7 @@ ONLY_THROUGH = {
 }
 MAY_LOOK_INSIDE = {
     "alignment": {"backends.whisperx", "backends.hub_access"},
+    "stage_set": {"backends.hub_access"},
     "bench": {"backends.model_store", "backends.profile", "backends.allocator"},
     "model_listing": {"backends.model_store"},
     "demo": {"backends.model_store"},
@@ -118,6 +123,7 @@ LIBRARIES = {
     "engine": {"numpy"},
     "client": {"numpy", "websocket", "websockets", "pydantic", "rich", "pyaudio"},
     "live": {"numpy", "websockets"},
+    "second_pass": {"numpy"},
     "live_kit": {"pydantic"},
     "server": {"numpy", "websockets", "pydantic"},
     "forward": {"httpx2"},

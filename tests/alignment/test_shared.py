@@ -34,8 +34,10 @@ class Loader:
         return self._model
 
 
-async def align(aligner: SharedAligner, language: str = "en") -> Words | None:
-    return await aligner.align(language, WORDS, SAMPLES, 0)
+async def align(
+    aligner: SharedAligner, language: str = "en", within_s: float = PATIENCE_S
+) -> Words | None:
+    return await aligner.align(language, WORDS, SAMPLES, 0, within_s=within_s)
 
 
 async def loaded(aligner: SharedAligner, language: str) -> None:
@@ -101,9 +103,9 @@ async def test_words_do_not_wait_for_a_slow_model() -> None:
     model = WrittenModel(TEXT, before=lambda: gate.wait(PATIENCE_S) and None)
     loader = Loader(model)
     loader.may_go_on.set()
-    aligner = SharedAligner(loader, hold_s=0.0, languages=["en"])
+    aligner = SharedAligner(loader, hold_s=PATIENCE_S, languages=["en"])
 
-    answers = [await align(aligner) for _ in range(30)]
+    answers = [await align(aligner, within_s=0.0) for _ in range(30)]
     gate.set()
     aligner.close()
 

@@ -21,6 +21,7 @@ from whisper_streaming.core.events import (
 )
 from whisper_streaming.core.hypothesis import Word, Words, join_words
 
+HOLD_S = 0.3
 END = SessionEnded(AudioAccount(0, 0, 0, 0))
 
 
@@ -32,8 +33,15 @@ class ShiftingAligner:
         self._complaint = complaint
 
     async def align(
-        self, language: str, words: Words, samples: FloatArray, start_sample: int
+        self,
+        language: str,
+        words: Words,
+        samples: FloatArray,
+        start_sample: int,
+        *,
+        within_s: float,
     ) -> Words | None:
+        assert within_s == HOLD_S
         self.asked.append((language, join_words(words), start_sample, len(samples)))
         if self._complaint is not None:
             return None
@@ -78,7 +86,8 @@ def test_committed_words_get_times_and_keep_their_text() -> None:
     aligner = ShiftingAligner()
 
     sent = run(
-        AlignmentStage(aligner, language="en"), [WordsCommitted(0, said("the cat", 1.0)), END]
+        AlignmentStage(aligner, language="en", hold_s=HOLD_S),
+        [WordsCommitted(0, said("the cat", 1.0)), END],
     )
 
     assert [(w.text, w.is_aligned) for w in committed(sent)] == [(" the", True), (" cat", True)]
@@ -95,12 +104,12 @@ def test_everything_else_passes_in_its_order() -> None:
         END,
     ]
 
-    assert run(AlignmentStage(ShiftingAligner(), language=None), events) == events
+    assert run(AlignmentStage(ShiftingAligner(), language=None, hold_s=HOLD_S), events) == events
 
 
 def test_neighbours_on_both_sides_are_aligned_too() -> None:
     aligner = ShiftingAligner()
-    stage = AlignmentStage(aligner, language="en")
+    stage = AlignmentStage(aligner, language="en", hold_s=HOLD_S)
 
     sent = run(
         stage,
@@ -118,7 +127,7 @@ def test_neighbours_on_both_sides_are_aligned_too() -> None:
 
 
 def test_times_never_go_back_even_into_open_words() -> None:
-    stage = AlignmentStage(ShiftingAligner(), language="en")
+    stage = AlignmentStage(ShiftingAligner(), language="en", hold_s=HOLD_S)
 
     sent = run(stage, [WordsCommitted(0, said("a", 1.0)), PartialUpdated(0, said("b", 1.2)), END])
 
@@ -131,7 +140,7 @@ def test_without_a_language_nothing_is_aligned() -> None:
     aligner = ShiftingAligner()
     events = [WordsCommitted(0, said("a", 1.0)), END]
 
-    assert run(AlignmentStage(aligner, language=None), events) == events
+    assert run(AlignmentStage(aligner, language=None, hold_s=HOLD_S), events) == events
     assert aligner.asked == []
 
 
@@ -139,7 +148,7 @@ def test_a_detected_language_is_aligned_from_then_on() -> None:
     aligner = ShiftingAligner()
 
     run(
-        AlignmentStage(aligner, language=None),
+        AlignmentStage(aligner, language=None, hold_s=HOLD_S),
         [LanguageDetected("de", 0.9), WordsCommitted(0, said("a", 1.0)), END],
     )
 
@@ -151,15 +160,18 @@ def test_words_of_audio_that_is_gone_keep_their_times() -> None:
     events = [WordsCommitted(0, said("a", 1.0)), END]
 
     audio_s = KEPT_WINDOW_S + 5
-    assert run(AlignmentStage(aligner, language="en"), events, audio_s=audio_s) == events
+    assert (
+        run(AlignmentStage(aligner, language="en", hold_s=HOLD_S), events, audio_s=audio_s)
+        == events
+    )
     assert aligner.asked == []
 
-    stage = AlignmentStage(aligner, language="en", backlog_s=5)
+    stage = AlignmentStage(aligner, language="en", hold_s=HOLD_S, backlog_s=5)
     assert run(stage, events, audio_s=audio_s) != events
 
 
 def test_a_client_is_told_once_why_there_are_no_times() -> None:
-    stage = AlignmentStage(ShiftingAligner("no model"), language="xx")
+    stage = AlignmentStage(ShiftingAligner("no model"), language="xx", hold_s=HOLD_S)
 
     sent = run(stage, [WordsCommitted(0, said("a", 1.0)), WordsCommitted(0, said("b", 1.2)), END])
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 from whisper_streaming.alignment.stage import AlignmentStage
 from whisper_streaming.alignment.words import AlignModel, align
@@ -15,6 +16,9 @@ from whisper_streaming.errors import ModelLoadError
 from whisper_streaming.live.stages import StageContext
 
 logger = logging.getLogger("whisper_streaming.alignment")
+
+PATIENCE_S: Final = 30.0
+"""For words that nobody waits for: one alignment takes a second where a model is large."""
 
 LoadModel = Callable[[str], AlignModel]
 """Loads the model of a language; blocking. Raises ``ModelLoadError``."""
@@ -55,7 +59,13 @@ class SharedAligner:
         self._loader = ThreadPoolExecutor(1, "load-align-model")
 
     async def align(
-        self, language: str, words: Words, samples: FloatArray, start_sample: int
+        self,
+        language: str,
+        words: Words,
+        samples: FloatArray,
+        start_sample: int,
+        *,
+        within_s: float,
     ) -> Words | None:
         """See :class:`~whisper_streaming.alignment.stage.Aligner`. Call it in one event loop."""
         model = self._model(language)
@@ -64,7 +74,7 @@ class SharedAligner:
         # At most one for each session waits: what is given up before it begins is never run.
         job = self._thread.submit(self._run, model, words, samples, start_sample)
         try:
-            async with asyncio.timeout(self._hold_s):
+            async with asyncio.timeout(within_s):
                 return await asyncio.wrap_future(job)
         except TimeoutError:
             self._late += len(words)
@@ -76,10 +86,11 @@ class SharedAligner:
 
     def create_stage(self, context: StageContext) -> AlignmentStage | None:
         """The stage of a session; None if it translates: then what is written is not said."""
-        options = context.setup.session.options
-        if options.task == "translate":
-            return None
-        return AlignmentStage(self, language=options.language, backlog_s=self._backlog_s)
+        return self._create(context, self._hold_s)
+
+    def create_patient_stage(self, context: StageContext) -> AlignmentStage | None:
+        """A stage for words that nobody waits for."""
+        return self._create(context, PATIENCE_S)
 
     def describe(self) -> dict[str, object]:
         """For the status page."""
@@ -94,6 +105,14 @@ class SharedAligner:
         """End the threads. What is being fetched is not waited for."""
         self._thread.shutdown(wait=True, cancel_futures=True)
         self._loader.shutdown(wait=False, cancel_futures=True)
+
+    def _create(self, context: StageContext, hold_s: float) -> AlignmentStage | None:
+        options = context.setup.session.options
+        if options.task == "translate":
+            return None
+        return AlignmentStage(
+            self, language=options.language, hold_s=hold_s, backlog_s=self._backlog_s
+        )
 
     def _model(self, language: str) -> AlignModel | None:
         with self._lock:

@@ -33,11 +33,17 @@ class Aligner(Protocol):
     """Aligns for all sessions."""
 
     async def align(
-        self, language: str, words: Words, samples: FloatArray, start_sample: int
+        self,
+        language: str,
+        words: Words,
+        samples: FloatArray,
+        start_sample: int,
+        *,
+        within_s: float,
     ) -> Words | None:
         """See :func:`~whisper_streaming.alignment.words.align`; None if it cannot be had in time.
 
-        Raises nothing, and takes a bounded time.
+        Raises nothing, and takes no longer than ``within_s``.
         """
         ...
 
@@ -52,12 +58,16 @@ class AlignmentStage:
     Args:
         aligner: Shared by all sessions.
         language: Spoken; None while it is to be detected.
+        hold_s: How long words may be held for their times.
         backlog_s: Audio that may have come before it is decoded.
     """
 
-    def __init__(self, aligner: Aligner, *, language: str | None, backlog_s: float = 0.0) -> None:
+    def __init__(
+        self, aligner: Aligner, *, language: str | None, hold_s: float, backlog_s: float = 0.0
+    ) -> None:
         self._aligner = aligner
         self._language = language
+        self._hold_s = hold_s
         self._audio = AudioBuffer()
         self._kept_samples = samples_of(KEPT_WINDOW_S + min(backlog_s, MAX_BACKLOG_S))
         self._before: Words = ()  # the last words of the utterance that were sent
@@ -98,7 +108,9 @@ class AlignmentStage:
         aligned: Words | None = None
         if self._language is not None and self._audio.start_sample <= start <= end:
             samples = self._audio.read(start, end)
-            aligned = await self._aligner.align(self._language, known, samples, start)
+            aligned = await self._aligner.align(
+                self._language, known, samples, start, within_s=self._hold_s
+            )
         first = len(self._before)
         sent = words if aligned is None else aligned[first : first + len(words)]
         sent = in_order(sent, earliest=self._sent_until)

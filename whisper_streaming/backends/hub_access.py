@@ -32,9 +32,13 @@ def fetch_repository(
         ModelLoadError: If it cannot be had: no token, a token that is refused, no such
             repository, or a hub that does not answer; each in its own words.
     """
-    hub = hub or Hub()
+    hub, patterns = hub or Hub(), list(unwanted)
     try:
-        return Path(snapshot_download(repo, local_files_only=True, cache_dir=hub.cache_dir))
+        return Path(
+            snapshot_download(
+                repo, local_files_only=True, cache_dir=hub.cache_dir, ignore_patterns=patterns
+            )
+        )
     except (LocalEntryNotFoundError, ValueError):  # not there; or no valid id
         pass
     check_access(repo, token, hub)
@@ -45,7 +49,7 @@ def fetch_repository(
                 endpoint=hub.endpoint,
                 cache_dir=hub.cache_dir,
                 token=token,
-                ignore_patterns=list(unwanted),
+                ignore_patterns=patterns,
             )
         )
     # The library under the hub's client changes with its version and brings its own error types.
