@@ -1,11 +1,16 @@
 """The load generator against a real server, and what it says of sessions that fail."""
 
+import asyncio
+import pickle
 import socket
+from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from tests.server.peers import scripted_config, serving
 from whisper_streaming.backends.scripted import spoken
+from whisper_streaming.bench import sessions
 from whisper_streaming.bench.generator import run
 from whisper_streaming.bench.job import Job, Lane
 from whisper_streaming.bench.scoring import Viewer
@@ -14,6 +19,7 @@ from whisper_streaming.bench.sessions import (
     OUR_OPTIONS,
     RAMP_S,
     as_track,
+    generate,
     lanes_at_once,
     lanes_through_all,
     silence_track,
@@ -21,6 +27,8 @@ from whisper_streaming.bench.sessions import (
 )
 
 WORDS = ["one", "two", "three"]
+PIPE_BYTES = 64 * 1024
+"""What a pipe takes before somebody reads it."""
 TRACK = as_track("words", spoken(WORDS, word_s=0.15))
 
 
@@ -46,6 +54,19 @@ async def test_every_session_brings_all_words_and_the_account() -> None:
         assert viewer.summary.received == round(0.45 * 16_000)
     assert outcome.wall_s > 0.9, "the first lane streams twice"
     assert outcome.cpu_s > 0.0
+
+
+async def test_a_generator_that_starts_slowly_gets_all_of_a_long_job(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sessions, "_POLL_S", 0.001)
+    async with serving() as server:
+        long = as_track("words", np.tile(spoken(WORDS, word_s=0.15), 5))
+        whole = replace(job(server.port, Lane(0.0, (0,))), tracks=(long,))
+        assert len(pickle.dumps(whole)) > PIPE_BYTES
+        outcome = await asyncio.to_thread(generate, whole, "streaming")
+
+    assert [take.failure for take in outcome.takes] == [None]
 
 
 async def test_a_session_without_a_place_says_so() -> None:

@@ -4,8 +4,9 @@ import contextlib
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import BinaryIO, Final
 
 import numpy as np
 
@@ -108,16 +109,18 @@ def generate(
         lane.start_s + sum(job.tracks[track].duration_s for track in lane.tracks)
         for lane in job.lanes
     )
-    # No proxy between, no environment needed: a plain child with the job on its standard input.
+    # No proxy between, no environment needed: a plain child with the job on its standard input, from
+    # a file: communicate() that is called again does not write the rest of a long message.
     command = [sys.executable, "-m", "whisper_streaming.bench.generator"]
     with (
         progress_bar(description, total_s) as advance,
+        _file_of(job) as file,
         subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         ) as child,
     ):
         try:
-            written, errors = _communicate(child, pickle.dumps(job), advance, each_second)
+            written, errors = _communicate(child, advance, each_second)
         finally:
             child.kill()
     if child.returncode != 0:
@@ -128,16 +131,22 @@ def generate(
     return outcome
 
 
+@contextlib.contextmanager
+def _file_of(job: Job) -> Iterator[BinaryIO]:
+    """A file that holds the job, to be read from its start."""
+    with tempfile.TemporaryFile() as file:
+        pickle.dump(job, file)
+        file.seek(0)
+        yield file
+
+
 def _communicate(
     child: "subprocess.Popen[bytes]",
-    job: bytes,
     advance: Callable[[float], None],
     each_second: Callable[[], None],
 ) -> tuple[bytes, bytes]:
-    message: bytes | None = job
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            return child.communicate(message, timeout=_POLL_S)
-        message = None  # communicate() goes on with what it had
+            return child.communicate(timeout=_POLL_S)
         advance(_POLL_S)
         each_second()
