@@ -415,7 +415,7 @@ class CaptionSettings(Settings):
         ge=1,
         description="Characters in a line; one of Chinese, Japanese or Korean counts twice.",
     )
-    max_lines: int = Field(default=2, ge=1, description="Lines in a cue.")
+    max_lines: int = Field(default=2, ge=1, le=10, description="Lines in a cue.")
     max_cps: float = Field(
         default=20.0,
         gt=0,
@@ -593,6 +593,25 @@ class DiarizationSettings(Settings):
         return self
 
 
+class SecondPassSettings(Settings):
+    """A second look at each session when it has ended, for the record."""
+
+    enabled: bool = Field(
+        default=False,
+        description="Keep the audio of sessions on disk, transcribe it again when they have ended, "
+        "and send the result as one more message.",
+    )
+    beam_size: int = Field(
+        default=5, ge=1, le=20, description="Beam of the second look, which has the time for it."
+    )
+    max_audio_s: PositiveSeconds = Field(
+        default=4 * 3600.0, description="Longer sessions get no second look (115 MB an hour)."
+    )
+    timeout_s: PositiveSeconds = Field(
+        default=600.0, description="A second look that takes longer is given up."
+    )
+
+
 class ServerConfig(Settings):
     """Everything the server can be told."""
 
@@ -633,6 +652,7 @@ class ServerConfig(Settings):
     hub: HubSettings = HubSettings()
     diarization: DiarizationSettings = DiarizationSettings()
     text_hook: TextHookSettings = TextHookSettings()
+    second_pass: SecondPassSettings = SecondPassSettings()
 
     @property
     def only_language(self) -> str | None:

@@ -2,14 +2,20 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Final
 
 from whisper_streaming.alignment import load_alignment
-from whisper_streaming.config import ServerConfig
+from whisper_streaming.config import DiarizationSettings, ServerConfig
 from whisper_streaming.diarization import load_diarization
 from whisper_streaming.live.session_setup import segment_rules
 from whisper_streaming.live.stages import CreateStage, StageSet
+from whisper_streaming.second_pass import SecondPass
 from whisper_streaming.text_hook import load_text_hook
 from whisper_streaming.translation import Translation
+from whisper_streaming.vad import create_vad
+
+PYANNOTE: Final = "pyannote/speaker-diarization-community-1"
+"""Its speaker embedding is behind a login, so it is taken only with a token."""
 
 
 def load_stages(config: ServerConfig) -> StageSet:
@@ -22,22 +28,34 @@ def load_stages(config: ServerConfig) -> StageSet:
         ModelLoadError: If a model cannot be loaded.
     """
     creators: list[CreateStage] = []
+    relabel: list[CreateStage] = []  # what the second pass has in their place
     sections: dict[str, Callable[[], object]] = {}
     with ExitStack() as stack:
         alignment = load_alignment(config)
         if alignment is not None:
             stack.callback(alignment.close)
             creators.append(alignment.create_stage)
+            relabel.append(alignment.create_patient_stage)
             sections["alignment"] = alignment.describe
-        diarization = load_diarization(config.diarization)
+        diarization = load_diarization(_with_pyannote(config))
         if diarization is not None:
             stack.callback(diarization.close)
             creators.append(diarization.create_stage)
+            relabel.append(diarization.create_patient_stage)
             sections["diarization"] = diarization.describe
         translation = Translation(config.translation, segment_rules(config.segment))
         stack.callback(translation.close)
         creators.append(translation.create_stage)
         sections["translation"] = translation.describe
+        if config.second_pass.enabled:
+            second_pass = SecondPass(
+                config.second_pass,
+                create_vad(config.vad.detector),
+                knows_voices=config.vad.detector == "silero",
+                relabel=relabel,
+            )
+            creators.append(second_pass.create_stage)
+            sections["second_pass"] = second_pass.describe
         hook = load_text_hook(config.text_hook, segment_rules(config.segment))
         if hook is not None:
             stack.callback(hook.close)
@@ -50,3 +68,20 @@ def load_stages(config: ServerConfig) -> StageSet:
             targets=translation.targets,
             check=translation.check,
         )
+
+
+def _with_pyannote(config: ServerConfig) -> DiarizationSettings:
+    """Who speaks as pyannote hears it, where the backend is whisperx and a token is given.
+
+    Raises:
+        ModelLoadError: If the hub does not give its models to the token, or cannot be reached.
+    """
+    settings, token = config.diarization, config.hub.token
+    is_wanted = settings.enabled and settings.model is None and config.backend.kind == "whisperx"
+    if not is_wanted or token is None:
+        return settings
+    # The hub's client takes a second to load, and hardly anybody needs it.
+    from whisper_streaming.backends.hub_access import fetch_repository
+
+    folder = fetch_repository(PYANNOTE, token.get_secret_value())
+    return settings.model_copy(update={"model": str(folder)})

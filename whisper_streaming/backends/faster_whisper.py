@@ -116,6 +116,8 @@ class FasterWhisperBackend:
         return self._models.get(request.options.model or "", self._default)
 
     def _beam(self, request: DecodeRequest) -> int:
+        if request.beam_size is not None:
+            return request.beam_size
         return self._beam_size if request.is_last else 1
 
 

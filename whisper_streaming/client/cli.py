@@ -137,7 +137,7 @@ def _transcribe(arguments: argparse.Namespace) -> int:
                 raw_format=arguments.raw_format,
             )
             # Before the captions, which may go to a terminal or pipe that is gone by now.
-            _write(result, outputs, rules)
+            _write(result.best, outputs, rules)
             _write(result.translated(), translation, rules)
             # A server that cuts its last words short leaves them open until the very end.
             display(result.text, result.segments)

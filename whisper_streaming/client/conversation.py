@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from whisper_streaming.client.folding import TranscriptFold, TranslationFold
-from whisper_streaming.client.result import Gap, TranscriptionResult, TranscriptUpdate
+from whisper_streaming.client.result import Gap, TranscriptionResult, TranscriptUpdate, revised
 from whisper_streaming.core.audio import FloatArray, samples_of
 from whisper_streaming.core.events import SpeakersRevised
 from whisper_streaming.errors import (
@@ -33,6 +33,7 @@ from whisper_streaming.wire.whisper_live_messages import (
     Language,
     Notice,
     Ready,
+    Revision,
     Segments,
     ServerMessage,
     Summary,
@@ -71,11 +72,11 @@ class SessionOptions:
     word_timestamps: bool = False
     target_language: str | None = None
 
-
     @property
     def only_language(self) -> str | None:
         """The language, unless it is to be detected, among several or among all."""
         return None if self.language is None or "," in self.language else self.language
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
@@ -114,6 +115,7 @@ class _Learnt:
     ready: Ready | None = None
     language: str | None = None
     summary: Summary | None = None
+    revision: Revision | None = None
     is_overtime: bool = False
     is_damaged: bool = False  # a message could not be read, so words may be missing
     gaps: list[Gap] = field(default_factory=list)
@@ -317,7 +319,7 @@ class ClientSession:
         is_whole = not (learnt.is_overtime or learnt.is_damaged or learnt.gaps)
         if summary is not None:
             is_whole = is_whole and summary.gap == 0 and summary.received >= self._samples_sent
-        return TranscriptionResult(
+        result = TranscriptionResult(
             text=update.text,
             segments=update.segments,
             complete=self.phase is Phase.CLOSED and self._error is None and is_whole,
@@ -330,6 +332,9 @@ class ClientSession:
             summary=summary,
             translations=self._translations.translations,
         )
+        if learnt.revision is None:
+            return result
+        return replace(result, revision=revised(result, learnt.revision))
 
     def _begin_ending(self) -> None:
         self.phase = Phase.ENDING
@@ -407,6 +412,8 @@ class ClientSession:
                 self._begin_ending()
             case Summary():
                 learnt.summary = message
+            case Revision():
+                learnt.revision = message
 
     def _receive_ready(self, ready: Ready) -> None:
         if self.phase is not Phase.OPENING:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NotRequired, TypedDict
 
 from whisper_streaming.wire.whisper_live_messages import (
+    Revision,
     Summary,
     WireSegment,
     WireTranslation,
@@ -87,6 +88,8 @@ class TranscriptionResult:
         samples_sent: Samples of the source that were sent, at 16 kHz.
         summary: The server's account of them; None from a server that gives none.
         translations: In order; empty unless a ``target_language`` was asked for.
+        revision: The transcript of a second look at the whole session; None unless the server
+            takes one.
     """
 
     text: str
@@ -100,6 +103,7 @@ class TranscriptionResult:
     samples_sent: int = 0
     summary: Summary | None = None
     translations: list[TranslatedSegment] = field(default_factory=list)
+    revision: "TranscriptionResult | None" = None
 
     def __str__(self) -> str:
         return self.text
@@ -108,6 +112,11 @@ class TranscriptionResult:
     def translation(self) -> str:
         """The whole translation as text."""
         return join_texts([segment["text"] for segment in self.translations])
+
+    @property
+    def best(self) -> "TranscriptionResult":
+        """What to keep: the second look if there is one, else what was heard live."""
+        return self.revision or self
 
     def translated(self) -> "TranscriptionResult":
         """The translation in the place of the words, to write it as SRT and the like."""
@@ -128,6 +137,17 @@ class TranscriptionResult:
             language=language or None,
             translations=[],
         )
+
+
+def revised(result: TranscriptionResult, revision: Revision) -> TranscriptionResult:
+    """``result`` with the words of a second look."""
+    segments = [segment_fields(segment) for segment in revision.segments]
+    return replace(
+        result,
+        text=join_texts([segment["text"] for segment in segments]),
+        segments=segments,
+        language=revision.language or result.language,
+    )
 
 
 def segment_fields(segment: WireSegment) -> TranscriptSegment:

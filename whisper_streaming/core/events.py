@@ -159,6 +159,21 @@ class TranslationCommitted:
 
 
 @dataclass(frozen=True, slots=True)
+class TranscriptRevised:
+    """A second look at the whole session: a better transcript in the place of all before it.
+
+    The committed words stay what was said live; this is for the record.
+
+    Attributes:
+        utterances: Their words, in order.
+        language: Spoken; None if nobody found out.
+    """
+
+    utterances: tuple[Words, ...]
+    language: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class AudioAccount:
     """Where every received sample went: ``received == decoded + silence + gap`` at the end.
 
@@ -203,6 +218,7 @@ Event = (
     | SessionNotice
     | TranslationUpdated
     | TranslationCommitted
+    | TranscriptRevised
     | SessionEnded
     | SessionFailed
 )

@@ -90,6 +90,7 @@ class DecodeRequest:
             decode is worth its time.
         max_new_tokens: Bound on what may be decoded after the prefix.
         is_background: No words of a live session wait for it: it is decoded when nothing else is.
+        beam_size: Hypotheses that are followed at once; None is the backend's own choice.
     """
 
     samples: FloatArray
@@ -100,6 +101,7 @@ class DecodeRequest:
     is_last: bool = False
     max_new_tokens: int = 128
     is_background: bool = False
+    beam_size: int | None = None
 
     def peek(self) -> "DecodeRequest":
         """A request is a decode job that is cut already (see ``engine.base.DecodeJob``)."""

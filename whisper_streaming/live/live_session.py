@@ -1,7 +1,7 @@
 """One admitted session: audio from a peer into the core, its events back to the peer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic
 
@@ -78,6 +78,7 @@ class LiveSession(Generic[Message]):
 
     Args:
         stages: What happens to its events on their way.
+        on_heard_out: Called when everything is decoded: what still follows is work of the stages.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class LiveSession(Generic[Message]):
         log: Log,
         stats: SessionStats | None = None,
         stages: Sequence[Stage] = (),
+        on_heard_out: Callable[[], None] = lambda: None,
     ) -> None:
         self._socket = socket
         self._codec = codec
@@ -108,6 +110,7 @@ class LiveSession(Generic[Message]):
         self._work = _Work()
         self._idle = IdleTimer(timing.idle_flush_s, self._flush)
         self._end = InputEnd()
+        self._on_heard_out = on_heard_out
         self.stats = stats or SessionStats()
         self._delivery = Delivery(
             socket,
@@ -329,6 +332,7 @@ class LiveSession(Generic[Message]):
             match event:
                 case SessionEnded(account=account):
                     self.account = account
+                    self._on_heard_out()
                 case SessionFailed(account=account, public_reason=reason):
                     self.account = account
                     self._end.outcome = Outcome(Ending.FAILED, BackendError(reason))

@@ -3,8 +3,9 @@
 Each session has its own chain: core, stage after stage, then its observers and its client.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from whisper_streaming.backends.base import BackendInfo
@@ -61,12 +62,14 @@ class StageContext:
         setup: What the session gets.
         decoder: Shared by all sessions.
         log: Of the session.
+        stopping: Set when the server stops: nothing that takes long should begin or go on.
     """
 
     wishes: Configure
     setup: SessionSetup
     decoder: Decoder
     log: Log
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 CreateStage = Callable[[StageContext], Stage | None]

@@ -45,6 +45,7 @@ class Runtime:
         vad: Finds speech for all sessions.
         media: Decodes containers for all sessions.
         stages: What happens to the words of all sessions.
+        closing: Set when it closes.
     """
 
     def __init__(self, backend: Backend, vad: Vad, stages: StageSet, config: ServerConfig) -> None:
@@ -58,7 +59,7 @@ class Runtime:
         self._drain_timeout_s = config.limits.drain_timeout_s + _DRAIN_GRACE_S
         self._sessions: dict[asyncio.Task[None], Runnable] = {}
         self._numbers = count(1)
-        self._closing = asyncio.Event()
+        self.closing = asyncio.Event()
         # Begins before any session's task, so that the scheduler is open when those begin.
         self._keeper = self.loop.create_task(self._keep(), name="engine")
 
@@ -95,11 +96,11 @@ class Runtime:
 
     def close_soon(self) -> None:
         """Begin what :meth:`close` does."""
-        self._closing.set()
+        self.closing.set()
 
     async def close(self) -> None:
         """End the audio of all sessions, give them time for their last words, and free all."""
-        self._closing.set()
+        self.closing.set()
         await asyncio.wait({self._keeper})
 
     def _forget(self, task: asyncio.Task[None]) -> None:
@@ -112,7 +113,7 @@ class Runtime:
             stack.callback(self.vad.close)
             stack.push_async_callback(self.media.close)
             stack.push_async_callback(self._cut)
-            await self._closing.wait()
+            await self.closing.wait()
             await self._drain()
 
     async def _drain(self) -> None:

@@ -72,7 +72,9 @@ class ProgramSession:
             # How long a session lasts, and how slowly it is read, is the program's own affair.
             timing=Timing(None, config.endpoint.idle_flush_s, send_timeout_s=None),
             log=self._log,
-            stages=runtime.stages.create(StageContext(wishes, setup, runtime.decoder, self._log)),
+            stages=runtime.stages.create(
+                StageContext(wishes, setup, runtime.decoder, self._log, runtime.closing)
+            ),
         )
 
     async def run(self) -> None:

@@ -369,6 +369,13 @@ def _add_record_flags(group: "argparse._ArgumentGroup") -> None:
 
 def _add_general_flags(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
+        "--refine-at-end",
+        dest="second_pass.enabled",
+        action="store_true",
+        help="transcribe each session a second time when it has ended, better and not faster, and "
+        "send the result as one more message; its audio is kept on disk until then",
+    )
+    group.add_argument(
         "--text-hook",
         dest="text_hook.name",
         metavar="MODULE:FUNCTION",

@@ -61,6 +61,7 @@ class Service:
     measured: Measured | None = None
     observe: Sequence[ObserveSession] = ()
     stages: StageSet = field(default_factory=StageSet)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
     latencies: RecentLatencies = field(default_factory=RecentLatencies)
 
 
@@ -147,7 +148,7 @@ class ServeClient:
     ) -> LiveSession[str]:
         service, session = self._service, Session(setup.session)
         self._log = SessionLogger(logger, {"session": f"{place.number} {self._label}"})
-        context = StageContext(wishes, setup, service.decoder, self._log)
+        context = StageContext(wishes, setup, service.decoder, self._log, service.stopping)
         live = LiveSession(
             self._socket,
             self._codec,
@@ -164,6 +165,7 @@ class ServeClient:
             log=self._log,
             stats=SessionStats(service.latencies),
             stages=service.stages.create(context),
+            on_heard_out=place.release,
         )
         place.report_with(lambda: self._report(live, setup), lambda: not session.has_open_utterance)
         return live

@@ -114,7 +114,7 @@ class WhisperStreamingServer:
     def is_healthy(self) -> bool:
         """Whether a new session would be served: it runs, and no decode hangs."""
         running = self._running
-        return running is not None and not running.is_stopping and running.scheduler.healthy
+        return running is not None and not running.stopping.is_set() and running.scheduler.healthy
 
     def run(
         self,
@@ -169,12 +169,12 @@ class WhisperStreamingServer:
         """
         running = self._expect_running()
         running.stop_listening()
-        if drain and not running.is_stopping:
-            running.is_stopping = True
+        if drain and not running.stopping.is_set():
+            running.stopping.set()
             await self._drain()
         if not drain and running.forwarder is not None:
             running.forwarder.give_up()
-        running.is_stopping = True
+        running.stopping.set()
         await self._cut()
         await running.close()
 
@@ -305,7 +305,9 @@ class WhisperStreamingServer:
             self._describe_observers(loaded)
             for name, describe in loaded.stages.sections.items():
                 self.client_manager.add_section(name, describe)
-            running = _Running(loaded.port, loaded.backend, scheduler, loaded.forwarder)
+            running = _Running(
+                loaded.port, loaded.backend, scheduler, loaded.forwarder, service.stopping
+            )
             routes = self._create_routes(service.backend, loaded.stages)
             try:
                 for listener in loaded.sockets:
@@ -431,15 +433,20 @@ class _Running:
     """What exists while the server runs."""
 
     def __init__(
-        self, port: int, backend: Backend, scheduler: Scheduler, forwarder: Forwarder | None
+        self,
+        port: int,
+        backend: Backend,
+        scheduler: Scheduler,
+        forwarder: Forwarder | None,
+        stopping: asyncio.Event,
     ) -> None:
         self.port = port
         self.backend = backend
         self.scheduler = scheduler
         self.forwarder = forwarder
+        self.stopping = stopping
         self.servers: list[Server] = []
         self.stack = AsyncExitStack()
-        self.is_stopping = False
 
     def stop_listening(self) -> None:
         for server in self.servers:

@@ -11,13 +11,15 @@ from whisper_streaming.core.events import (
     PartialUpdated,
     SessionEnded,
     SessionFailed,
+    SpeakersRevised,
+    TranscriptRevised,
     TranslationCommitted,
     TranslationUpdated,
     UtteranceEnded,
     WordsCommitted,
 )
 from whisper_streaming.core.hypothesis import Word, Words, join_words
-from whisper_streaming.core.transcript import Segment, SegmentRules, Transcript
+from whisper_streaming.core.transcript import Segment, SegmentRules, Transcript, fold
 from whisper_streaming.live.stages import Emit, EventSource
 
 _ENGLISH: Final = "en"  # what Whisper translates to
@@ -68,6 +70,7 @@ class TextHookStage:
         is_translated: bool = False,
     ) -> None:
         self._apply = apply
+        self._rules = rules
         self._transcript = Transcript(rules, retain=1)
         self._uid = uid
         self._language = _ENGLISH if is_translated else language
@@ -103,6 +106,10 @@ class TextHookStage:
             case TranslationCommitted(text=str(text)):
                 # One that the hook takes away is as good as none.
                 return [replace(event, text=await self._translated(event, text) or None)]
+            case SpeakersRevised():
+                return [*await self._commit(self._transcript.apply(event)), event]
+            case TranscriptRevised():
+                return [await self._revised(event)]
             case LanguageDetected(language=language) if not self._is_translated:
                 self._language = language
         return [event]
@@ -121,6 +128,16 @@ class TextHookStage:
         facts = TextFacts(self._uid, event.language, None, is_final)
         words = await self._apply((Word(f" {text}", event.start, event.end),), facts)
         return join_words(words).strip()
+
+    async def _revised(self, event: TranscriptRevised) -> TranscriptRevised:
+        """By segments, as what was said live."""
+        utterances: list[Words] = []
+        for utterance in event.utterances:
+            words: Words = ()
+            for segment in fold([utterance], self._rules):
+                words += await self._apply(segment.words, self._facts(segment, is_final=True))
+            utterances.append(words)
+        return replace(event, utterances=tuple(utterances))
 
     async def _show_open(self) -> list[Event]:
         if not self._shows_partial:

@@ -13,10 +13,11 @@ from whisper_streaming.core.events import (
     SessionFailed,
     SessionNotice,
     SpeakersRevised,
+    TranscriptRevised,
     TranslationCommitted,
     TranslationUpdated,
 )
-from whisper_streaming.core.transcript import Segment, SegmentRules, Transcript
+from whisper_streaming.core.transcript import Segment, SegmentRules, Transcript, fold
 from whisper_streaming.errors import (
     InvalidMessage,
     ServerFull,
@@ -59,6 +60,7 @@ class WhisperLiveServerCodec:
         self._options: Options | None = None
         self._pcm = PcmReader("float32")
         self._audio_ended = False
+        self._rules = rules
         self._transcript = Transcript(rules, retain=1)
         self._captions: CaptionWriter | None = None
         self._translations: TranslationWriter | None = None
@@ -121,6 +123,8 @@ class WhisperLiveServerCodec:
                     translations += self._translated(event)
                 case SpeakersRevised():
                     revisions += self._speaker_turns(event)
+                case TranscriptRevised():
+                    revisions += self._revision(event)
                 case AudioGap():
                     messages.append(self._gap(event))
                 case SessionEnded(account=account):
@@ -208,6 +212,12 @@ class WhisperLiveServerCodec:
             for turn in revision.turns
         ]
         return [self._message({"speaker_turns": turns})]
+
+    def _revision(self, event: TranscriptRevised) -> list[str]:
+        if self._captions is None or self._options is None or not self._options.summary:
+            return []  # a stock client would not understand it
+        segments = self._captions.describe(fold(event.utterances, self._rules))
+        return [self._message({"revision": {"language": event.language, "segments": segments}})]
 
     def _language(self, event: LanguageDetected) -> list[str]:
         if not self._tells_languages:

@@ -13,11 +13,12 @@ from whisper_streaming.core.events import (
     SessionEnded,
     SessionFailed,
     SpeakersRevised,
+    TranscriptRevised,
     TranslationCommitted,
     TranslationUpdated,
 )
 from whisper_streaming.core.hypothesis import Words, join_words
-from whisper_streaming.core.transcript import Segment, SegmentRules, Transcript
+from whisper_streaming.core.transcript import Segment, SegmentRules, Transcript, fold
 from whisper_streaming.wire.whisper_live_kit_messages import (
     FIRST_SPEAKER,
     SILENCE_SPEAKER,
@@ -68,6 +69,7 @@ class LineView:
     def __init__(
         self, rules: SegmentRules | None, retention: Retention, *, has_open_line: bool
     ) -> None:
+        self._rules = rules
         self._transcript = Transcript(rules, retain=1)
         self._retention = retention
         self._has_open_line = has_open_line
@@ -126,6 +128,8 @@ class LineView:
                 self._attach(event)
             case SpeakersRevised():
                 self._revise(event)
+            case TranscriptRevised():
+                self._rewrite(event)
             case AudioGap(end=end):
                 self._known_until = max(self._known_until, end)
             case SessionEnded(account=account):
@@ -150,6 +154,19 @@ class LineView:
             label = None if line.is_silence() else revision.speaker_of(line.start, line.end)
             if label is not None:
                 self._lines[index] = replace(line, speaker=self._speaker_number(label))
+
+    def _rewrite(self, revision: TranscriptRevised) -> None:
+        """Put the lines of a second look in the place of all; translations stay where they were."""
+        translations = [line for line in self._lines if line.translation]
+        begin = self._lines[0].start if self._lines else 0.0  # older lines are dropped
+        self._lines.clear()
+        self._known_until = 0.0
+        for segment in fold(revision.utterances, self._rules):
+            if segment.end > begin:
+                self._lines += [*self._silence_before(segment.start), self._line(segment)]
+            self._known_until = max(self._known_until, segment.end)
+        for line in translations:
+            self._attach(TranslationCommitted(line.start, line.end, line.translation, ""))
 
     def _drop(self, at_most: int) -> None:
         """Drop old lines, at most so many."""

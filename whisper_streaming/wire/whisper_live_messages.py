@@ -245,6 +245,14 @@ class Translations:
 
 
 @dataclass(frozen=True, slots=True)
+class Revision:
+    """The transcript of a second look at the whole session, in the place of all before it."""
+
+    segments: tuple[WireSegment, ...]
+    language: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Disconnect:
     """The session's time is over; final words were sent before."""
 
@@ -282,6 +290,7 @@ ServerMessage = (
     | Segments
     | Translations
     | SpeakersRevised
+    | Revision
     | Disconnect
     | Summary
     | Unknown
@@ -333,6 +342,10 @@ def _interpret(fields: dict[str, Any]) -> ServerMessage:
         return Translations(tuple(map(_translation, fields["translated_segments"])))
     if "speaker_turns" in fields:
         return SpeakersRevised(tuple(map(_turn, fields["speaker_turns"])))
+    if "revision" in fields:
+        revision = fields["revision"]
+        segments = tuple(map(_segment, revision["segments"]))
+        return Revision(segments, _text_or_none(revision, "language"))
     return Unknown()
 
 

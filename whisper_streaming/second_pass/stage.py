@@ -1,0 +1,230 @@
+"""Records a session, and sends a better transcript when it has ended."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Final
+
+from whisper_streaming.config import SecondPassSettings
+from whisper_streaming.core.audio import SAMPLE_RATE, FloatArray, samples_of
+from whisper_streaming.core.events import (
+    LanguageDetected,
+    SessionEnded,
+    SessionNotice,
+    TranscriptRevised,
+)
+from whisper_streaming.core.hypothesis import Words
+from whisper_streaming.errors import WhisperStreamingError
+from whisper_streaming.live.stages import CreateStage, Emit, EventSource, StageContext
+from whisper_streaming.second_pass.recording import Recording
+from whisper_streaming.second_pass.reviser import Reviser, RevisionRules
+from whisper_streaming.vad import Vad
+
+_NEWS_S: Final = 10.0
+"""Between two signs of life: clients give up on a server that is silent."""
+_FLUSH_SAMPLES: Final = 5 * SAMPLE_RATE
+"""Samples that wait in memory."""
+
+CreateReviser = Callable[[Recording, str | None], Reviser]
+"""Makes what looks at a recording again, in the language that was spoken."""
+
+
+@dataclass(slots=True)
+class SecondPassStats:
+    """What was done so far.
+
+    Attributes:
+        running: Second looks now.
+        done: Sessions that got a better transcript.
+        failed: Sessions that should have got one.
+    """
+
+    running: int = 0
+    done: int = 0
+    failed: int = 0
+
+
+class SecondPass:
+    """Makes the stage of each session.
+
+    Args:
+        settings: What is kept, and how long a second look may take.
+        vad: Finds speech in recordings.
+        knows_voices: Whether it tells a voice from other sound.
+        relabel: Make the stages that align words and name speakers.
+    """
+
+    def __init__(
+        self,
+        settings: SecondPassSettings,
+        vad: Vad,
+        *,
+        knows_voices: bool,
+        relabel: Sequence[CreateStage],
+    ) -> None:
+        self._settings = settings
+        self._vad = vad
+        self._knows_voices = knows_voices
+        self._relabel = relabel
+        self._stats = SecondPassStats()
+
+    def create_stage(self, context: StageContext) -> "SecondPassStage":
+        """For a session that begins."""
+        return SecondPassStage(
+            lambda recording, language: self._create_reviser(context, recording, language),
+            self._settings,
+            context,
+            self._stats,
+        )
+
+    def describe(self) -> dict[str, object]:
+        """For the status page."""
+        return asdict(self._stats)
+
+    def _create_reviser(
+        self, context: StageContext, recording: Recording, language: str | None
+    ) -> Reviser:
+        setup = context.setup
+        options = replace(setup.session.options, language=language)
+        context = replace(
+            context,
+            setup=replace(setup, session=replace(setup.session, options=options)),
+        )
+        stages = [create(context) for create in self._relabel]
+        return Reviser(
+            recording,
+            RevisionRules(
+                options=options,
+                profile=setup.model.profile,
+                endpoint=setup.session.endpoint,
+                beam_size=self._settings.beam_size,
+                knows_voices=self._knows_voices,
+            ),
+            context.decoder,
+            self._vad.open_stream(),
+            [stage for stage in stages if stage is not None],
+        )
+
+
+class SecondPassStage:
+    """Holds the end of a session until the second look is done, or given up.
+
+    Args:
+        create_reviser: Makes what looks again.
+        settings: The limits.
+        context: Of the session.
+        stats: Shared by all sessions.
+    """
+
+    def __init__(
+        self,
+        create_reviser: CreateReviser,
+        settings: SecondPassSettings,
+        context: StageContext,
+        stats: SecondPassStats,
+    ) -> None:
+        self._create_reviser = create_reviser
+        self._settings = settings
+        self._log = context.log
+        self._stopping = context.stopping
+        self._stats = stats
+        self._language = context.setup.session.options.language
+        self._recording = Recording(samples_of(settings.max_audio_s))
+        self._has_much = asyncio.Event()  # to write
+        self._fault: str | None = None  # why the audio is not kept any more
+
+    def receive_audio(self, samples: FloatArray) -> None:
+        """See :class:`~whisper_streaming.live.stages.Stage`."""
+        if self._fault is None:
+            self._recording.append(samples)
+            if self._recording.waiting >= _FLUSH_SAMPLES:
+                self._has_much.set()
+
+    async def run(self, source: EventSource, emit: Emit) -> None:
+        """See :class:`~whisper_streaming.live.stages.Stage`."""
+        keeping = asyncio.create_task(self._keep(), name="keep audio")
+        try:
+            while events := await source.take():
+                for event in events:
+                    if isinstance(event, LanguageDetected):
+                        self._language = event.language
+                    if isinstance(event, SessionEnded):
+                        keeping.cancel()
+                        await asyncio.wait({keeping})
+                        await self._look_again(emit)
+                    emit([event])
+        finally:
+            keeping.cancel()
+            self._recording.close()
+
+    async def _keep(self) -> None:
+        """Write the audio while it comes."""
+        try:
+            while True:
+                await self._has_much.wait()
+                self._has_much.clear()
+                await asyncio.to_thread(self._recording.flush)
+        except OSError as error:
+            self._fault = f"the audio could not be kept: {error.strerror}"
+            self._recording.close()
+
+    async def _look_again(self, emit: Emit) -> None:
+        if not self._recording.samples:
+            return
+        self._stats.running += 1
+        try:
+            utterances = await self._within_limits(emit)
+        except (_GivenUp, WhisperStreamingError, OSError) as error:
+            reason = error.public_reason if isinstance(error, WhisperStreamingError) else str(error)
+            self._stats.failed += 1
+            self._log.warning("no second look at the session: %s", error)
+            emit([SessionNotice(f"there is no second look at this session: {reason}")])
+        else:
+            self._stats.done += 1
+            emit([TranscriptRevised(utterances, self._language)])
+        finally:
+            self._stats.running -= 1
+
+    async def _within_limits(self, emit: Emit) -> tuple[Words, ...]:
+        """Look again, with a sign of life now and then, until there is no time left.
+
+        Raises:
+            _GivenUp: Why there is no result.
+            WhisperStreamingError: If the backend fails.
+            OSError: If the recording cannot be read.
+        """
+        clock = asyncio.get_running_loop().time
+        end = clock() + self._settings.timeout_s
+        looking = asyncio.create_task(self._transcribe(), name="second look")
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            while not looking.done():
+                await asyncio.wait(
+                    {looking, stopping},
+                    timeout=max(0.0, min(_NEWS_S, end - clock())),
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if looking.done():
+                    break
+                if stopping.done():
+                    raise _GivenUp("the server stops")
+                if clock() >= end:
+                    raise _GivenUp(f"it took longer than {self._settings.timeout_s:g} s")
+                emit([SessionNotice("a second look at the session is under way")])
+            return looking.result()
+        finally:
+            looking.cancel()
+            stopping.cancel()
+            await asyncio.wait({looking, stopping})
+
+    async def _transcribe(self) -> tuple[Words, ...]:
+        if self._fault is not None:
+            raise _GivenUp(self._fault)
+        if not self._recording.is_whole:
+            raise _GivenUp(f"it is longer than {self._settings.max_audio_s / 3600:g} hours")
+        await asyncio.to_thread(self._recording.flush)
+        return await self._create_reviser(self._recording, self._language).utterances()
+
+
+class _GivenUp(Exception):
+    """Why there is no second look, in words for the client."""
