@@ -1,6 +1,8 @@
 """What must hold for every history of audio, delays, failures and ends."""
 
 import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from tests.core.driver import Driver, Truth
 from whisper_streaming.core.audio import samples_of
 from whisper_streaming.core.events import (
     AudioGap,
+    LanguageDetected,
     PartialUpdated,
     SessionEnded,
     SessionFailed,
@@ -16,7 +19,13 @@ from whisper_streaming.core.events import (
     UtteranceEnded,
     WordsCommitted,
 )
-from whisper_streaming.core.hypothesis import DecodeOptions, WindowRules
+from whisper_streaming.core.hypothesis import (
+    DecodeOptions,
+    DecodeRequest,
+    Hypothesis,
+    WindowRules,
+)
+from whisper_streaming.core.language import LanguageRules
 from whisper_streaming.core.session import Session, SessionConfig
 
 RULES = st.sampled_from(
@@ -108,6 +117,53 @@ def test_failures_lose_nothing_silently(
         assert str(number) in heard or in_a_gap or failed
     numbers = [int(text.split("cut")[0]) for text in driver.texts]
     assert numbers == sorted(set(numbers))
+
+
+@dataclass(frozen=True)
+class Babel(Truth):
+    """Each window that asks for its language gets the next of some guesses."""
+
+    guesses: Iterator[tuple[str, float]]
+
+    def hear(self, request: DecodeRequest) -> Hypothesis:
+        heard = super().hear(request)
+        if request.options.language is not None:
+            return heard
+        language, probability = next(self.guesses)
+        return replace(heard, language=language, language_probability=probability)
+
+
+guesses = st.lists(
+    st.tuples(st.sampled_from(["en", "de", "tr"]), st.sampled_from([0.2, 0.6, 0.95])), min_size=1
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(truths(), chunks, delays, RULES, st.booleans(), st.booleans(), guesses)
+def test_nothing_is_lost_while_the_language_is_open(
+    truth: Truth,
+    sizes: list[int],
+    waits: list[int],
+    rules: WindowRules,
+    use_vad: bool,
+    is_per_utterance: bool,
+    guesses: list[tuple[str, float]],
+) -> None:
+    language = LanguageRules(is_per_utterance=is_per_utterance)
+    config = SessionConfig(window=rules, withhold_silence=use_vad, language=language)
+    babel = Babel(truth.spans, truth.duration_s, itertools.cycle(guesses))
+    driver = Driver(Session(config), babel)
+    play(driver, sizes, waits)
+    driver.finish()
+
+    assert driver.texts == [str(number) for number in range(len(truth.spans))]
+    account = driver.terminal.account
+    assert account.received == samples_of(truth.duration_s)
+    assert account.received == account.decoded + account.silence
+    # Final words in one language before a window in another would be nonsense.
+    assert all(each.options.language is not None for each in driver.requests if each.prefix)
+    told = [each.language for each in driver.events if isinstance(each, LanguageDetected)]
+    assert all(one != next_one for one, next_one in itertools.pairwise(told))
 
 
 @settings(deadline=None, max_examples=120)

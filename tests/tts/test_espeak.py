@@ -71,6 +71,7 @@ def test_each_language_sounds_otherwise(voice: EspeakVoice) -> None:
         pytest.param("pt_BR", "pt-br", id="written otherwise"),
         pytest.param("zh", "cmn", id="Whisper's Chinese"),
         pytest.param("no", "nb", id="Whisper's Norwegian"),
+        pytest.param("nn", "nb", id="the other Norwegian"),
     ],
 )
 def test_languages_have_whispers_names(voice: EspeakVoice, asked: str, spoken: str) -> None:

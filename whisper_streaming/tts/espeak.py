@@ -32,7 +32,7 @@ _RATE: Final = 22_050
 # About 25 times what it takes.
 _TIME_PER_CHARACTER_S: Final = 0.005
 # Whisper's codes that eSpeak NG calls otherwise. Its "en" is British.
-_VOICES: Final = {"en": "en-us", "zh": "cmn", "no": "nb"}
+_VOICES: Final = {"en": "en-us", "zh": "cmn", "no": "nb", "nn": "nb"}
 # What both programs write when -v names none of their voices.
 UNKNOWN_VOICE: Final = "voice does not exist"
 _LONGEST_COMPLAINT: Final = 200
