@@ -109,8 +109,8 @@ def generate(
         lane.start_s + sum(job.tracks[track].duration_s for track in lane.tracks)
         for lane in job.lanes
     )
-    # No proxy between, no environment needed: a plain child with the job on its standard input, from
-    # a file: communicate() that is called again does not write the rest of a long message.
+    # No proxy between, no environment needed: a plain child with the job on its standard input.
+    # That is a file: communicate() that is called again does not write the rest of a long message.
     command = [sys.executable, "-m", "whisper_streaming.bench.generator"]
     with (
         progress_bar(description, total_s) as advance,
