@@ -127,7 +127,7 @@ LIBRARIES = {
     "live_kit": {"pydantic"},
     "server": {"numpy", "websockets", "pydantic"},
     "forward": {"httpx2"},
-    "translation": {"ctranslate2", "sentencepiece", "tokenizers"},
+    "translation": {"numpy", "ctranslate2", "sentencepiece", "tokenizers"},
     "records": {"numpy", "av"},
     "vad": {"numpy", "faster_whisper", "threadpoolctl"},
     "diarization": {"numpy", "onnxruntime", "pyannote", "torch"},
@@ -168,6 +168,7 @@ SIBLINGS = {
 
 # module -> why it imports inside functions
 LATE_IMPORTS = {
+    "stage_set": "the hub's client is slow to load, and hardly anybody needs it here",
     "alignment.loading": "whisperx is an extra, and brings torch",
     "backends": "create_backend loads the runtime of the chosen backend only",
     "vad": "create_vad loads the runtime of the chosen detector only",

@@ -420,8 +420,8 @@ class CaptionSettings(Settings):
         default=20.0,
         gt=0,
         allow_inf_nan=False,
-        description="Reading speed in characters per second; cues stay as long as that takes, where "
-        "there is time.",
+        description="Reading speed in characters per second; cues stay as long as that takes, "
+        "where there is time.",
     )
     min_duration_s: Seconds = Field(
         default=1.0, description="A cue stays so long where there is time."
