@@ -186,7 +186,8 @@ class _Program:
             return exc.exit_status
         if self._progress is not None and bar is not None:
             self._progress.update(bar, total=1.0, completed=1.0)
-        self._write(result, file)
+        # Lines that were printed while they came cannot be taken back.
+        self._write(result if self._is_live else result.best, file)
         return _judge(result, file)
 
     def _client(self, bar: TaskID | None) -> TranscriptionClient:

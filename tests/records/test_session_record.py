@@ -29,6 +29,7 @@ from whisper_streaming.core.events import (
     SpeakersRevised,
     SpeakerTurn,
     SpeechStarted,
+    TranscriptRevised,
     TranslationCommitted,
     TranslationUpdated,
     UtteranceEnded,
@@ -37,6 +38,7 @@ from whisper_streaming.core.events import (
 from whisper_streaming.core.hypothesis import Word
 from whisper_streaming.core.transcript import Segment, Transcript
 from whisper_streaming.live.observers import SessionFacts
+from whisper_streaming.records import revision
 from whisper_streaming.records.session_record import RecordRules, SessionRecord, record_name
 
 BEGAN = datetime(2026, 11, 21, 9, 30, 0, 250_000, tzinfo=UTC)
@@ -293,6 +295,60 @@ def test_nothing_of_a_hostile_client_reaches_a_name_or_breaks_a_line(tmp_path: P
     ]
     assert len(bench.lines) == 2
     assert bench.lines[0]["uid"] == uid[:200].replace("\ud800", "?")
+
+
+def test_speakers_that_are_found_out_later_are_in_the_captions_at_the_end(bench: Bench) -> None:
+    first, second = said("Hello there my friend.", 1.0), said("Yes.", 4.0, utterance_id=2)
+    bench.hear(*first, *second)
+    bench.hear(SpeakersRevised((SpeakerTurn(1.5, 2.0, "B"), SpeakerTurn(4.0, 4.25, "A"))))
+    bench.hear(SpeakersRevised((SpeakerTurn(1.0, 1.5, "A"),)))
+    assert "A: " not in bench.text("srt")
+    bench.record.end()
+
+    blocks = bench.text("srt").split("\n\n")
+    assert [block.splitlines()[2] for block in blocks] == [
+        "A: Hello there", "B: my friend.", "A: Yes.",
+    ]  # fmt: skip
+    assert bench.text("vtt").startswith("WEBVTT\n\n00:00:01.000 --> 00:00:01.500\n<v A>Hello ")
+    assert [line["type"] for line in bench.lines].count("speakers") == 2
+
+
+def test_a_second_look_takes_the_place_of_the_captions(bench: Bench) -> None:
+    bench.hear(*said("Wreck a nice beach and more.", 1.0))
+    recognised = tuple(
+        Word(f" {text}", 1.0 + index / 4, 1.25 + index / 4, 0.9)
+        for index, text in enumerate(["Recognise", "speech."])
+    )
+    bench.hear(TranscriptRevised((recognised, ()), "en"), SessionEnded(ACCOUNT))
+    assert "beach" in bench.text("srt")
+    bench.record.end()
+
+    assert bench.text("srt") == "1\n00:00:01,000 --> 00:00:02,000\nRecognise speech.\n"
+    assert bench.text("vtt").count(" --> ") == 1
+    _, live, second, _ = bench.lines
+    assert live["text"] == "Wreck a nice beach and more."
+    assert (second["type"], second["language"]) == ("revision", "en")
+    assert second["segments"] == [
+        {
+            "number": 1, "start": 1.0, "end": 1.5, "text": "Recognise speech.", "language": "en",
+            "speaker": None,
+            "words": [
+                {"word": " Recognise", "start": 1.0, "end": 1.25, "probability": 0.9},
+                {"word": " speech.", "start": 1.25, "end": 1.5, "probability": 0.9},
+            ],
+        }
+    ]  # fmt: skip
+
+
+def test_a_session_without_end_keeps_the_captions_that_were_written(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(revision, "MAX_SEGMENTS", 1)
+    bench.hear(*said("one", 1.0), *said("two", 3.0, utterance_id=2))
+    bench.hear(SpeakersRevised((SpeakerTurn(3.0, 4.0, "A"),)))
+    bench.record.end()
+
+    assert "A: " not in bench.text("srt")
 
 
 @UNHURRIED

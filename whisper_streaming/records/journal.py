@@ -1,7 +1,7 @@
 """Events of a session as JSON lines: what is worth keeping, and nothing twice."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Final
 
@@ -47,22 +47,17 @@ def opening_line(session: SessionFacts) -> Line:
 
 def segment_line(number: int, segment: Segment, language: str | None) -> Line:
     """A completed segment with its words; the number counts from 1, without a hole."""
+    return {"type": "segment", "number": number, **_segment_fields(segment, language)}
+
+
+def revision_line(segments: Sequence[Segment], language: str | None) -> Line:
+    """Segments that take the place of all before them."""
     return {
-        "type": "segment",
-        "number": number,
-        "start": segment.start,
-        "end": segment.end,
-        "text": segment.text.strip(),
+        "type": "revision",
         "language": language,
-        "speaker": segment.speaker,
-        "words": [
-            {
-                "word": word.text,
-                "start": word.start,
-                "end": word.end,
-                "probability": round(word.probability, _DECIMALS),
-            }
-            for word in segment.words
+        "segments": [
+            {"number": number, **_segment_fields(segment, language)}
+            for number, segment in enumerate(segments, start=1)
         ],
     }
 
@@ -100,6 +95,25 @@ def ending_line(last: Event | None) -> Line:
                 "type": "end", "complete": False, "account": asdict(account), "reason": reason,
             }  # fmt: skip
     return {"type": "end", "complete": False, "account": None, "reason": "cut off"}
+
+
+def _segment_fields(segment: Segment, language: str | None) -> Line:
+    return {
+        "start": segment.start,
+        "end": segment.end,
+        "text": segment.text.strip(),
+        "language": language,
+        "speaker": segment.speaker,
+        "words": [
+            {
+                "word": word.text,
+                "start": word.start,
+                "end": word.end,
+                "probability": round(word.probability, _DECIMALS),
+            }
+            for word in segment.words
+        ],
+    }
 
 
 def _times(event: AudioGap | TranslationCommitted) -> Line:

@@ -9,11 +9,17 @@ from typing import Final
 
 import numpy as np
 
-from whisper_streaming.captions import CaptionRules, CaptionStream, Cue, passage_of
+from whisper_streaming.captions import CaptionRules, CaptionStream, Cue, captions, passage_of
 from whisper_streaming.captions.cues import Grown
 from whisper_streaming.captions.formats import VTT_HEADER, srt_block, vtt_block
 from whisper_streaming.core.audio import SAMPLE_RATE, FloatArray
-from whisper_streaming.core.events import Event, SessionEnded, SessionFailed
+from whisper_streaming.core.events import (
+    Event,
+    SessionEnded,
+    SessionFailed,
+    SpeakersRevised,
+    TranscriptRevised,
+)
 from whisper_streaming.core.transcript import Segment, SegmentRules
 from whisper_streaming.live.observers import SegmentFeed, SessionFacts
 from whisper_streaming.records.audio_file import AudioFile
@@ -23,8 +29,10 @@ from whisper_streaming.records.journal import (
     ending_line,
     event_line,
     opening_line,
+    revision_line,
     segment_line,
 )
+from whisper_streaming.records.revision import Revision
 
 MAX_WAITING_BYTES: Final = 4 * 2**20
 """What a file may owe: more than an hour of text, or a minute of audio that cannot be packed."""
@@ -70,6 +78,7 @@ class SessionRecord:
         rules: RecordRules,
         give_up: Callable[[Path, str], None],
     ) -> None:
+        self._rules = rules
         self._give_up = give_up
         self._files: list[GrowingFile] = []
         try:
@@ -86,6 +95,7 @@ class SessionRecord:
         self._stream = CaptionStream(rules.captions)
         self._feed = SegmentFeed(session.language, rules.segments, self._add, self._end)
         self._numbers = count(1)
+        self._revision = Revision(rules.segments)
         self._last: Event | None = None
         self._journal.append(encode_line(opening_line(session)))
 
@@ -95,8 +105,14 @@ class SessionRecord:
             self._feed.receive([event])
             if (line := event_line(event)) is not None:
                 self._journal.append(encode_line(line))
-            if isinstance(event, SessionEnded | SessionFailed):
-                self._last = event
+            match event:
+                case SpeakersRevised():
+                    self._revision.relabel(event)
+                case TranscriptRevised(language=language):
+                    segments = self._revision.rewrite(event)
+                    self._journal.append(encode_line(revision_line(segments, language)))
+                case SessionEnded() | SessionFailed():
+                    self._last = event
 
     def receive_audio(self, samples: FloatArray) -> None:
         """The next samples: float32, shape (n,), mono, 16 kHz, in [-1, 1]."""
@@ -139,6 +155,10 @@ class SessionRecord:
             OSError: If something could not be written.
         """
         self._feed.end()
+        if (segments := self._revision.segments()) is not None:
+            cues = captions(filter(None, map(passage_of, segments)), self._rules.captions)
+            for captions_file in self._captions:
+                captions_file.rewrite(cues)
         if self._audio is not None:
             self._audio.finish()
         try:
@@ -161,11 +181,12 @@ class SessionRecord:
 
     def _add(self, segment: Segment, language: str | None) -> None:
         self._journal.append(encode_line(segment_line(next(self._numbers), segment, language)))
+        self._revision.add(segment)
         passage = passage_of(segment)
         if passage is not None:
             grown = self._stream.add(passage)
-            for captions in self._captions:
-                captions.grow(grown)
+            for file in self._captions:
+                file.grow(grown)
 
     def _end(self) -> None:
         self._journal.append(encode_line(ending_line(self._last)))
@@ -206,6 +227,10 @@ class _CaptionFile:
         self._file.replace(self._settled_end, settled + self._render(grown.open, count))
         self._settled = count
         self._settled_end += len(settled)
+
+    def rewrite(self, cues: Sequence[Cue]) -> None:
+        """These are all."""
+        self._file.replace(len(self._header.encode()), self._render(cues, 0))
 
     def _render(self, cues: Sequence[Cue], before: int) -> bytes:
         """The text of cues after so many others."""
