@@ -140,7 +140,7 @@ def test_every_event_worth_keeping_has_a_line(bench: Bench) -> None:
         AudioGap(2.00049, 3.0, GapReason.DECODE_FAILED),
         InputImpaired(InputFault.CLIPPED, 3.5),
         SessionNotice("The translation is late."),
-        SpeakersRevised((SpeakerTurn(1.0, 1.25, "SPEAKER_01"),)),
+        SpeakersRevised((SpeakerTurn(1.00049, 1.25, "SPEAKER_01"),)),
         TranslationUpdated(1.0, 1.25, "Sal", "tr"),
         TranslationCommitted(1.0, 1.25, "Selam.", "tr"),
         SessionEnded(ACCOUNT),

@@ -14,6 +14,7 @@ from whisper_streaming.core.events import (
     SessionFailed,
     SessionNotice,
     SpeakersRevised,
+    SpeakerTurn,
     TranslationCommitted,
 )
 from whisper_streaming.core.transcript import Segment
@@ -75,7 +76,10 @@ def event_line(event: Event) -> Line | None:
         case SessionNotice(text=text):
             return {"type": "notice", "text": text}
         case SpeakersRevised(turns=turns):
-            return {"type": "speakers", "turns": [asdict(turn) for turn in turns]}
+            return {
+                "type": "speakers",
+                "turns": [{**_times(turn), "speaker": turn.speaker} for turn in turns],
+            }
         case TranslationCommitted(text=text, language=language):
             return {"type": "translation", **_times(event), "text": text, "language": language}
     return None
@@ -116,5 +120,5 @@ def _segment_fields(segment: Segment, language: str | None) -> Line:
     }
 
 
-def _times(event: AudioGap | TranslationCommitted) -> Line:
+def _times(event: AudioGap | TranslationCommitted | SpeakerTurn) -> Line:
     return {"start": round(event.start, _DECIMALS), "end": round(event.end, _DECIMALS)}
