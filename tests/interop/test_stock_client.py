@@ -39,6 +39,7 @@ def scenarios(english: Excerpt, german: Excerpt) -> dict[str, Scenario]:
         "stock": Scenario("file", english.path, [{"lang": "en"}], quiet_s=STOCK_QUIET_S),
         "detect": file(german),
         "translate": file(german, lang="de", translate=True),
+        "both": file(german, lang="de", enable_translation=True, target_language="en"),
         "no-vad": file(english, lang="en", use_vad=False),
         "last-one": file(english, lang="en", send_last_n_segments=1),
         "words": file(english, lang="en", word_timestamps=True, enable_timestamps=True),
@@ -176,6 +177,18 @@ def test_detected_german_is_transcribed(runs: StockRuns, german: Excerpt) -> Non
 
 def test_german_is_translated(runs: StockRuns, german: Excerpt) -> None:
     assert words_of(runs["translate"].session.text) == words_of(german.english)
+
+
+def test_words_and_their_translation_are_shown_and_written_as_from_its_own_server(
+    runs: StockRuns, german: Excerpt
+) -> None:
+    run = runs["both"]
+    cues = run.subtitles("output_translated.srt")
+
+    assert words_of(run.session.text) == words_of(german.text)
+    assert words_of(" ".join(cue.text for cue in cues)) == words_of(german.english)
+    assert all(earlier.end <= later.start for earlier, later in pairwise(cues))
+    assert "TRANSLATION to en:" in run.output
 
 
 @pytest.mark.parametrize("name", ["no-vad", "last-one", "words", "microphone"])

@@ -1,8 +1,11 @@
 """English by ear, with the embedded model: exactly what the speaker of a recording said."""
 
+import asyncio
+
 import numpy as np
 import pytest
 
+from tests.live.virtual_time import in_virtual_time
 from tests.model.recordings import load
 from tests.translation.decoders import DirectDecoder
 from whisper_streaming.backends.base import Backend
@@ -13,6 +16,7 @@ from whisper_streaming.translation.passages import Passage
 from whisper_streaming.translation.speech import KEPT_S, SpeechTranslator
 
 OPTIONS = DecodeOptions("tr", hotwords="kapı", prompt="Merhaba.")
+HEARD = Hypothesis((Word(" so", 0, 1),), "tr")
 
 
 def passage(start: float, end: float, language: str | None = "tr") -> Passage:
@@ -45,33 +49,60 @@ def loud(*quiet: tuple[float, float]) -> FloatArray:
 
 
 def listening(samples: FloatArray) -> tuple[SpeechTranslator, DirectDecoder]:
-    decoder = DirectDecoder(lambda requests: [Hypothesis((Word(" so", 0, 1),), "tr")])
+    decoder = DirectDecoder(lambda requests: [HEARD])
     translator = SpeechTranslator(decoder, OPTIONS)
     translator.receive_audio(samples)
+    translator.finish()
     return translator, decoder
 
 
-async def test_inside_speech_it_cuts_where_it_is_quietest_and_hears_nothing_twice() -> None:
-    translator, decoder = listening(loud((0.80, 0.84), (2.20, 2.24)))
+async def test_inside_speech_it_cuts_at_pauses_and_hears_nothing_twice() -> None:
+    translator, decoder = listening(loud((0.6, 0.9), (2.2, 2.4)))
 
     await translator.translate(passage(1.0, 2.0))
     await translator.translate(passage(2.1, 4.0))
     first, second = decoder.requests
 
-    assert (first.start, first.end) == (0.83, 2.23)
-    assert 2.0 < second.start <= 2.1
+    assert (first.start, first.end) == (0.78, 2.32)
+    assert 2.0 < second.start < 2.1
 
 
 async def test_words_begin_and_end_with_their_utterance_whatever_their_times() -> None:
-    translator, decoder = listening(loud())
+    translator, decoder = listening(loud((2.0, 3.0), (5.0, 6.8)))
 
     await translator.translate(Passage(1.0, 4.0, "", "tr", speech_start=2.5, speech_end=5.0))
     await translator.translate(Passage(7.0, 9.0, "", "tr", speech_start=6.0, speech_end=9.9))
     first, second = decoder.requests
 
-    assert (first.start, first.end) == (2.5, 5.3)
-    assert second.start == pytest.approx(7.0, abs=0.02)
-    assert second.end == 10.0
+    assert (first.start, first.end) == (2.88, 5.2)
+    assert (second.start, second.end) == (6.68, 10.0)
+
+
+@in_virtual_time
+async def test_it_waits_for_the_sound_after_the_words_but_not_for_who_sends_no_more() -> None:
+    samples = loud()
+    translator = SpeechTranslator(decoder := DirectDecoder(lambda requests: [HEARD]), OPTIONS)
+    translator.receive_audio(samples[: samples_of(2.0)])
+    first = asyncio.ensure_future(translator.translate(passage(1.0, 1.9)))
+    for n in range(20, 23):
+        await asyncio.sleep(0.1)
+        assert not first.done()
+        translator.receive_audio(samples[samples_of(n / 10) : samples_of(n / 10 + 0.1)])
+    await asyncio.sleep(0.1)
+    translator.receive_audio(samples[samples_of(2.3) : samples_of(2.5)])
+    await first
+    began = asyncio.get_running_loop().time()
+    await translator.translate(passage(2.0, 2.4))
+
+    assert asyncio.get_running_loop().time() - began == pytest.approx(0.5)
+    assert len(decoder.requests) == 2
+
+
+async def test_a_passage_without_audio_is_too_late() -> None:
+    translator, _ = listening(loud())
+
+    with pytest.raises(TranslationError, match="too late"):
+        await translator.translate(passage(10.0, 11.0))
 
 
 async def test_it_asks_for_english_of_the_passages_language_in_the_background() -> None:
@@ -88,7 +119,7 @@ async def test_it_asks_for_english_of_the_passages_language_in_the_background() 
 
 
 async def test_audio_that_is_too_old_is_gone() -> None:
-    decoder = DirectDecoder(lambda requests: [Hypothesis((Word(" so", 0, 1),), "tr")])
+    decoder = DirectDecoder(lambda requests: [HEARD])
     translator = SpeechTranslator(decoder, OPTIONS)
     samples = load("lang-tr").samples[:16_000]
     for _ in range(round(KEPT_S) + 5):

@@ -13,10 +13,11 @@ from whisper_streaming.errors import ConfigurationError, InvalidMessage
 from whisper_streaming.live.session_setup import SessionSetup
 from whisper_streaming.live.stages import StageContext
 from whisper_streaming.translation.base import Translator
+from whisper_streaming.translation.cuts import REACH_S
 from whisper_streaming.translation.languages import normal_code
 from whisper_streaming.translation.passages import LONGEST_S, PassageFeed
 from whisper_streaming.translation.session import SessionTranslator
-from whisper_streaming.translation.speech import MARGIN_S, SpeechTranslator
+from whisper_streaming.translation.speech import SpeechTranslator
 from whisper_streaming.translation.stage import TranslationStage
 from whisper_streaming.translation.text_pool import TextPool
 from whisper_streaming.wire.base import Configure
@@ -100,7 +101,7 @@ class Translation:
         options = setup.session.options
         speech = SpeechTranslator(context.decoder, options) if job.by_ear else None
         window_s = setup.model.profile.window_rules("translate").max_window_s
-        longest_s = min(LONGEST_S, window_s - 2 * MARGIN_S)
+        longest_s = min(LONGEST_S, window_s - 2 * REACH_S)
         return TranslationStage(
             SessionTranslator(self._pool, speech, job.target),
             PassageFeed(self._rules, job.written, longest_s=longest_s, listens=not job.is_english),

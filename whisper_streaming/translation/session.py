@@ -26,6 +26,11 @@ class SessionTranslator:
         if self._speech is not None:
             self._speech.receive_audio(samples)
 
+    def finish(self) -> None:
+        """No audio will follow."""
+        if self._speech is not None:
+            self._speech.finish()
+
     def needs_none(self, passage: Passage) -> bool:
         """Whether ``passage`` is in the wanted language already."""
         return passage.language == self.target

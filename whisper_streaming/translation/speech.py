@@ -1,5 +1,6 @@
 """English by ear: the loaded Whisper model hears a passage a second time and translates it."""
 
+import asyncio
 from dataclasses import replace
 from typing import Final
 
@@ -10,16 +11,15 @@ from whisper_streaming.core.filters import cut_loop, is_silence
 from whisper_streaming.core.hypothesis import DecodeOptions, DecodeRequest, join_words
 from whisper_streaming.engine.base import Decoder
 from whisper_streaming.errors import DecodeError, DecodeTimeout, TranslationError
+from whisper_streaming.translation.cuts import REACH_S, cut_after, cut_before
 from whisper_streaming.translation.passages import Passage
 
 KEPT_S: Final = 120.0
 """Audio kept per session for passages that wait: 8 MB."""
 
-MARGIN_S: Final = 0.3
-"""Heard before and after a passage, because word times come from attention and are not exact."""
-
-_MARGIN: Final = samples_of(MARGIN_S)
-_FRAME_SAMPLES: Final = samples_of(0.02)
+_REACH: Final = samples_of(REACH_S)
+_AFTER_SPEECH: Final = samples_of(0.2)
+_PATIENCE_S: Final = 0.5
 _MAX_NEW_TOKENS: Final = 224  # half of what a Whisper decoder holds, as faster-whisper
 
 
@@ -36,11 +36,19 @@ class SpeechTranslator:
         self._options = replace(options, task="translate", hotwords="", prompt="")
         self._audio = AudioBuffer()
         self._translated_until = 0
+        self._arrived = asyncio.Event()
+        self._is_complete = False
 
     def receive_audio(self, samples: FloatArray) -> None:
         """Keep the next samples: float32, shape (n,), mono, 16 kHz."""
         self._audio.append(samples)
         self._audio.drop_before(self._audio.end_sample - samples_of(KEPT_S))
+        self._arrived.set()
+
+    def finish(self) -> None:
+        """No audio will follow."""
+        self._is_complete = True
+        self._arrived.set()
 
     async def translate(self, passage: Passage) -> str:
         """English for ``passage``. Passages come in order.
@@ -48,6 +56,7 @@ class SpeechTranslator:
         Raises:
             TranslationError: If its audio is gone, or cannot be decoded; in words.
         """
+        await self._wait_for_audio_after(passage)
         try:
             hypothesis = await self._decoder.decode(self._request(passage))
         except (DecodeError, DecodeTimeout) as error:
@@ -58,6 +67,22 @@ class SpeechTranslator:
         if not text:
             raise TranslationError("the model heard nothing to translate")
         return text
+
+    async def _wait_for_audio_after(self, passage: Passage) -> None:
+        """Words may be final before their last sound is certain to be there.
+
+        Who sends no more for a while is not waited for.
+        """
+        needed = samples_of(passage.end) + _REACH
+        if passage.speech_end is not None:
+            needed = samples_of(max(passage.end, passage.speech_end)) + _AFTER_SPEECH
+        try:
+            while self._audio.end_sample < needed and not self._is_complete:
+                self._arrived.clear()
+                async with asyncio.timeout(_PATIENCE_S):
+                    await self._arrived.wait()
+        except TimeoutError:
+            return
 
     def _request(self, passage: Passage) -> DecodeRequest:
         begin, end = self._cut(passage)
@@ -71,26 +96,23 @@ class SpeechTranslator:
         )
 
     def _cut(self, passage: Passage) -> tuple[int, int]:
-        """Where to cut the audio: where the speech begins and ends, else where it is quietest.
-
-        A model makes a whole sentence of the end of a word of the passage before.
-        """
-        start, speech_start = samples_of(passage.start), samples_of(passage.speech_start)
-        earliest = max(start - _MARGIN, self._translated_until, speech_start)
-        end = samples_of(max(passage.end, passage.speech_end or 0.0))
-        latest = min(end + _MARGIN, self._audio.end_sample)
-        self._translated_until = min(samples_of(passage.end), latest)
-        if earliest < self._audio.start_sample or earliest >= latest:
+        """First sample and end of what is heard of ``passage``."""
+        audio, end = self._audio, samples_of(passage.end)
+        earliest = max(
+            samples_of(passage.start) - _REACH,
+            samples_of(passage.speech_start),
+            self._translated_until,
+        )
+        start = max(samples_of(passage.start), earliest)
+        words_end = min(end, audio.end_sample)
+        if earliest < audio.start_sample or start >= words_end:
             raise TranslationError("it came too late for the audio that is kept")
-        begin = self._quietest(earliest, max(start, earliest))
-        return begin, latest if passage.speech_end is not None else self._quietest(end, latest)
-
-    def _quietest(self, begin: int, end: int) -> int:
-        """Where between two samples the quietest moment is; the last one of several."""
-        frames = (end - begin) // _FRAME_SAMPLES
-        if frames < 1:
-            return max(begin, end)
-        samples = self._audio.read(begin, begin + frames * _FRAME_SAMPLES)
-        energies = np.square(samples.reshape(frames, _FRAME_SAMPLES)).sum(axis=1)
-        quietest = frames - 1 - int(np.argmin(energies[::-1]))
-        return begin + quietest * _FRAME_SAMPLES + _FRAME_SAMPLES // 2
+        self._translated_until = words_end
+        power = float(np.mean(np.square(audio.read(start, words_end))))
+        before = audio.read(earliest, min(start + _REACH, words_end))
+        begin = earliest + cut_before(before, start - earliest, power)
+        if passage.speech_end is not None:
+            end = max(end, samples_of(passage.speech_end)) + _AFTER_SPEECH
+            return begin, min(end, audio.end_sample)
+        after = audio.read(words_end, min(words_end + _REACH, audio.end_sample))
+        return begin, words_end + cut_after(after, power)

@@ -93,6 +93,7 @@ class TranslationStage:
             self._changed.set()
 
     def _complete(self) -> None:
+        self._translator.finish()
         self._waiting += self._feed.finish()
         self._is_complete = True
         self._changed.set()
