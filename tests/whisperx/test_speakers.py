@@ -65,17 +65,17 @@ async def test_live_labels_are_nearly_as_good_as_offline_diarization(listener: L
     offline = error(truth, diarize_offline(samples))
     as_sent = error(truth, annotated(heard.sent), detailed=True)
     revised = error(truth, annotated(heard.final), detailed=True)
-    print(f"offline {offline:.3f} as sent {as_sent} revised {revised}")
 
     assert offline <= 0.02
     assert revised["confusion"] / revised["total"] <= 0.01
-    assert as_sent["confusion"] / as_sent["total"] <= 0.08
-    assert revised["diarization error rate"] <= 0.12
+    assert as_sent["confusion"] / as_sent["total"] <= 0.05
+    assert revised["diarization error rate"] <= 0.08  # words end before their sound fades
 
 
 def save_embedding(folder: Path) -> None:
     """A pipeline folder with a speaker embedding of pyannote that learnt nothing."""
     import torch
+    from pyannote.audio.core.task import Problem, Resolution, Specifications
     from pyannote.audio.models.embedding import WeSpeakerResNet34
 
     torch.manual_seed(1)
@@ -87,7 +87,9 @@ def save_embedding(folder: Path) -> None:
         "pyannote.audio": {
             "versions": {"torch": "2.0.0", "pyannote.audio": "3.0.0"},
             "architecture": {"module": type(model).__module__, "class": type(model).__name__},
-            "specifications": model.specifications,
+            "specifications": Specifications(
+                problem=Problem.REPRESENTATION, resolution=Resolution.CHUNK, duration=5.0
+            ),
         },
     }
     (folder / "embedding").mkdir()

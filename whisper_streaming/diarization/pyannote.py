@@ -1,5 +1,6 @@
 """A speaker embedding of pyannote.audio, from a folder that the operator has."""
 
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,11 @@ from whisper_streaming.diarization.embedder import EmbedderInfo
 from whisper_streaming.errors import BackendError, ModelLoadError
 
 _CHECKPOINT: Final = "pytorch_model.bin"
+_BAD_FILE: Final = (
+    # What a file that is no checkpoint of a model raises, by how far it was read.
+    pickle.UnpicklingError, EOFError, OSError, RuntimeError, KeyError, ValueError, TypeError,
+    AttributeError, ImportError,
+)  # fmt: skip
 _SHORTEST_SAMPLES: Final = SAMPLE_RATE // 2
 """Its networks pool over time, and want more than a few frames for that."""
 
@@ -41,7 +47,7 @@ class PyannoteEmbedder:
             if model is None:
                 raise ModelLoadError(f"{checkpoint} is no model of pyannote")
             self._model = model.eval().to(torch.device(device))
-        except (RuntimeError, OSError, KeyError, ValueError, AttributeError) as exc:
+        except _BAD_FILE as exc:
             raise ModelLoadError(
                 f"the speaker embedding {checkpoint} cannot be loaded: {exc}"
             ) from exc
