@@ -91,7 +91,7 @@ ALLOWED = {
     "doctor": {"client", "server", "backends", "config", "errors", "round_trip"},
     "round_trip": {"client", "backends", "core", "config", "media", "local_server"},
     "local_server": {"server", "config", "errors"},
-    "listen": {"server", "client", "config", "errors", "local_server"},
+    "listen": {"server", "client", "config", "errors", "local_server", "cli_flags"},
     "transcribe": {
         "server", "client", "config", "errors", "local_server", "cli_flags", "media",
     },

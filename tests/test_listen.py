@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from tests.client.scripted_server import friendly, running
 from tests.contract.workshop import Workshop, free_port, sentence
+from whisper_streaming.backends.scripted import spoken
+from whisper_streaming.core.audio import SAMPLE_RATE
 from whisper_streaming.listen import main
 
 ENGLISH = Path(__file__).parent / "data" / "en-1-slt.flac"
@@ -44,6 +47,17 @@ def test_what_the_microphone_hears_is_shown_saved_and_recorded(tmp_path: Path) -
     (journal,) = (tmp_path / "records").glob("*.jsonl")
     assert [json.loads(line).get("text") for line in journal.read_text().splitlines()][1] == said
     assert list((tmp_path / "records").glob("*.flac"))
+
+
+def test_its_own_server_takes_any_setting(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, spoken(["one", "two."]), SAMPLE_RATE, subtype="FLOAT")
+    scripted = ["--set", "backend.kind=scripted", "--set", "vad.detector=energy"]
+
+    assert main(["--audio-file", str(path), "--fast", *scripted]) == 0
+    assert capsys.readouterr().out == "one two.\n"
 
 
 def test_a_running_server_is_used_where_one_is_named(
@@ -82,6 +96,8 @@ def test_a_model_that_cannot_be_had_is_said(capsys: pytest.CaptureFixture[str]) 
         (["--save", "a.docx"], "the name must end in one of .srt, .vtt, .json, .txt"),
         (["--save", "a.srt", "--save", "b.srt"], "there is another file of that format"),
         (["--save", "none/a.srt", "--port", "1"], "there is no such folder"),
+        (["--set", "backend.kin=x", "--audio-file", "a.wav"], "backend.kin"),
+        (["--set", "x", "--audio-file", "a.wav"], "--set takes GROUP.FIELD=VALUE"),
         (["--record-audio", "--audio-file", "a.wav"], "there are no records without a folder"),
     ],
 )

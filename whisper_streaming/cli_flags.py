@@ -39,6 +39,17 @@ def dashed_flags(arguments: Sequence[str]) -> list[str]:
     return dashed
 
 
+def add_set_flag(group: "argparse._ArgumentGroup") -> None:
+    """Add ``--set`` to a program that starts a server of its own."""
+    group.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="GROUP.FIELD=VALUE",
+        help="any setting of docs/settings.md; may be given several times",
+    )
+
+
 def print_any_text() -> None:
     """Let standard output and error take every character; what they cannot show is escaped.
 

@@ -5,7 +5,7 @@ are errors everywhere, because a misspelt setting that does nothing is worse tha
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -694,6 +694,21 @@ def load_config(
     except ValidationError as exc:
         problems = describe_problems(exc.errors(include_url=False, include_input=False))
         raise ConfigurationError(f"bad settings: {problems}") from exc
+
+
+def read_assignments(assignments: Iterable[str]) -> dict[str, object]:
+    """``GROUP.FIELD=VALUE`` as dotted names and values, for :func:`load_config`.
+
+    Raises:
+        ConfigurationError: If one has another form.
+    """
+    settings: dict[str, object] = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals or not name:
+            raise ConfigurationError(f"--set takes GROUP.FIELD=VALUE, not {assignment!r}")
+        settings[name.strip().replace("-", "_")] = value.strip()
+    return settings
 
 
 def _read_toml(path: Path) -> dict[str, object]:

@@ -1,24 +1,21 @@
 """``whisper-streaming listen``: live captions in this terminal, with no server to start first."""
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from whisper_streaming.cli_flags import add_set_flag
 from whisper_streaming.client.cli import build_parser, run
 from whisper_streaming.client.microphone import Microphone
 from whisper_streaming.client.source import SourceFormat
 from whisper_streaming.client.subtitles import FORMATS
-from whisper_streaming.config import ServerConfig, load_config
+from whisper_streaming.config import ServerConfig
 from whisper_streaming.errors import ConfigurationError
-from whisper_streaming.local_server import LOCAL_HOST, local_server
+from whisper_streaming.local_server import LOCAL_HOST, local_server, own_config
 from whisper_streaming.server.logs import setup_logging
-
-# The limit protects a server from its clients; here both are the same person.
-_NO_TIME_LIMIT_S: Final = 30 * 24 * 3600.0
 
 _DEFAULT_HOST: Final = "localhost"
 _DEFAULT_PORT: Final = 9090
@@ -31,6 +28,7 @@ examples:
   %(prog)s --model medium --language auto          another model, any language
   %(prog)s --record-dir records                    and files that grow while you speak
   %(prog)s --audio-file talk.mp3 --model demo      a recording, as it was spoken
+  %(prog)s --set diarization.enabled=true          who speaks, too
   %(prog)s --port 9090                             by a server that runs already
   %(prog)s --list-devices                          which microphones there are
 
@@ -78,10 +76,8 @@ def _config(arguments: argparse.Namespace) -> ServerConfig:
         "backend.threads": arguments.threads,
         "record.dir": arguments.record_dir,
         "record.audio": arguments.record_audio or None,
-        "limits.max_connection_time_s": _NO_TIME_LIMIT_S,
     }
-    given = {name: value for name, value in flags.items() if value is not None}
-    return load_config(flags=given, environ=os.environ)
+    return own_config(flags, arguments.set)
 
 
 def _read_saves(arguments: argparse.Namespace) -> None:
@@ -119,6 +115,7 @@ def _build_parser() -> argparse.ArgumentParser:
     group.add_argument("--device", help="auto, cpu or cuda")
     group.add_argument("--compute-type", metavar="TYPE", help="such as int8 or float16")
     group.add_argument("--threads", metavar="N", help="CPU threads (default: all)")
+    add_set_flag(group)
     group.add_argument(
         "--record-dir", metavar="DIR", help="write JSON lines, SRT and VTT there while it listens"
     )

@@ -1,15 +1,39 @@
 """A server in a thread of this process, for programs that need one for a moment."""
 
 import asyncio
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
+from typing import Final
 
-from whisper_streaming.config import ServerConfig, TlsSettings
+from whisper_streaming.config import ServerConfig, TlsSettings, load_config, read_assignments
 from whisper_streaming.server import WhisperStreamingServer
 
 LOCAL_HOST = "127.0.0.1"
+
+# The limit protects a server from its clients; here both are the same person.
+_NO_TIME_LIMIT_S: Final = 30 * 24 * 3600.0
+
+
+def own_config(flags: Mapping[str, object | None], assignments: Iterable[str] = ()) -> ServerConfig:
+    """Settings for a server of one person, who has no time limit.
+
+    Args:
+        flags: Dotted names to values; None was not given.
+        assignments: ``GROUP.FIELD=VALUE``, which win.
+
+    Raises:
+        ConfigurationError: Naming each wrong setting and what is wrong with it.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    settings = {
+        "limits.max_connection_time_s": _NO_TIME_LIMIT_S,
+        **given,
+        **read_assignments(assignments),
+    }
+    return load_config(flags=settings, environ=os.environ)
 
 
 @contextmanager

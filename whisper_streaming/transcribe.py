@@ -1,7 +1,6 @@
 """``whisper-streaming transcribe FILE ...``: recordings to text, with no server to start first."""
 
 import argparse
-import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,24 +14,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from whisper_streaming.cli_flags import FlagParser, print_any_text, stop_printing
+from whisper_streaming.cli_flags import FlagParser, add_set_flag, print_any_text, stop_printing
 from whisper_streaming.client import TranscriptionClient, TranscriptionResult, TranscriptSegment
 from whisper_streaming.client.caption_flags import add_caption_flags, caption_rules
 from whisper_streaming.client.display import PlainCaptions
 from whisper_streaming.client.outputs import Outputs
 from whisper_streaming.client.result import join_texts
 from whisper_streaming.client.subtitles import FORMATS
-from whisper_streaming.config import load_config
 from whisper_streaming.errors import ClientError, ConfigurationError, WhisperStreamingError
-from whisper_streaming.local_server import LOCAL_HOST, local_server
+from whisper_streaming.local_server import LOCAL_HOST, local_server, own_config
 from whisper_streaming.media import duration_s
 from whisper_streaming.server.logs import setup_logging
 
 EXIT_INCOMPLETE: Final = 3
 EXIT_INTERRUPTED: Final = 130
-
-# The limit protects a server from its clients; here both are the same person.
-_NO_TIME_LIMIT_S: Final = 30 * 24 * 3600.0
 
 _EPILOG: Final = """\
 examples:
@@ -40,6 +35,7 @@ examples:
   %(prog)s *.wav --format srt --output-dir captions  captions/NAME.srt for each
   %(prog)s *.wav --format txt,vtt,json --output-dir transcripts
   %(prog)s talk.mp3 --model medium --language auto
+  %(prog)s talk.mp3 --set diarization.enabled=true  who speaks, too
   %(prog)s talk.mp3 --task translate --language tr  Turkish speech as English text
   %(prog)s talk.mp3 --url wss://captions.example.org  by a server that runs already
 
@@ -113,12 +109,10 @@ def _server(arguments: argparse.Namespace) -> Iterator[_Address]:
         "backend.compute_type": arguments.compute_type,
         "backend.beam_size": arguments.beam_size,
         "backend.threads": arguments.threads,
-        "limits.max_connection_time_s": _NO_TIME_LIMIT_S,
         # One client, whose audio need not be kept up with: how fast the machine is does not matter.
         "limits.calibration_s": 0,
     }
-    given = {name: value for name, value in flags.items() if value is not None}
-    with local_server(load_config(flags=given, environ=os.environ)) as port:
+    with local_server(own_config(flags, arguments.set)) as port:
         yield _Address(LOCAL_HOST, port)
 
 
@@ -317,6 +311,7 @@ def _add_model_flags(group: "argparse._ArgumentGroup") -> None:
     group.add_argument("--compute-type", metavar="TYPE", help="such as int8 or float16")
     group.add_argument("--beam-size", metavar="N", help="beam of the last decode of an utterance")
     group.add_argument("--threads", metavar="N", help="CPU threads (default: all)")
+    add_set_flag(group)
 
 
 def _add_server_flags(group: "argparse._ArgumentGroup") -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, get_args
 
 from whisper_streaming.cli_flags import FlagParser, program_name
-from whisper_streaming.config import load_config
+from whisper_streaming.config import load_config, read_assignments
 from whisper_streaming.core.policy import PolicyKind
 from whisper_streaming.errors import ConfigurationError, WhisperStreamingError
 from whisper_streaming.server.listen import EVERY_ADDRESS, network_addresses
@@ -102,12 +102,7 @@ def flags_of(arguments: argparse.Namespace) -> dict[str, object]:
     if "vad.threshold" in flags:
         # One flag moves both, else a low threshold would contradict the default release.
         flags["vad.release"] = max(0.0, given["vad.threshold"] - _VAD_HYSTERESIS)
-    for assignment in given.get("set", ()):
-        name, equals, value = assignment.partition("=")
-        if not equals or not name:
-            raise ConfigurationError(f"--set takes GROUP.FIELD=VALUE, not {assignment!r}")
-        flags[name.strip().replace("-", "_")] = value.strip()
-    return flags
+    return {**flags, **read_assignments(given.get("set", ()))}
 
 
 # Destinations that are settings; the parser's other destinations are not.
