@@ -136,6 +136,25 @@ def test_a_process_that_ends_is_an_error_and_the_next_text_starts_another(progra
     voice.close()
 
 
+def test_an_interrupted_text_is_not_heard_with_the_next_one(
+    program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program.write_text('input(); print(\'{"samples": 1}\\n\' + 4 * chr(0), end="")')
+    voice = PiperVoice(TONE)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_read_exactly", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            voice.synthesize("Hello.", "en")
+
+    assert voice._process is None
+    assert voice.synthesize("Hello.", "en").samples.tolist() == [0.0]
+    voice.close()
+
+
 def test_audio_that_breaks_off_is_an_error(program: Path) -> None:
     program.write_text("input(); print('{\"samples\": 100}\\nabcd')")
 

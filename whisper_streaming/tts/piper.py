@@ -102,22 +102,29 @@ class PiperVoice:
         self.close()
 
     def _ask(self, text: str) -> Speech:
-        if self._process is None or self._process.poll() is not None:
-            self._process = self._start()
-        process = self._process
-        # Ends a process that hangs wherever it does, and with it every wait below.
+        if self._process is not None and self._process.poll() is not None:
+            self._end()
+        process = self._process = self._process or self._start()
+        was_late = threading.Event()
+
+        def stop() -> None:
+            was_late.set()
+            process.kill()  # ends every wait below, wherever the process hangs
+
         timeout_s = self._timeout_s + len(text) * _TIME_PER_CHARACTER_S
-        timer = threading.Timer(timeout_s, process.kill)
+        timer = threading.Timer(timeout_s, stop)
         timer.start()
+        answer: _Answer | None = None
         try:
             answer, content = _exchange(process, text)
         except (OSError, EOFError, ValidationError) as exc:
-            was_late = not timer.is_alive()
             self._end()
-            reason = f"did not answer in {timeout_s:g} s" if was_late else "broke off"
+            reason = f"did not answer in {timeout_s:g} s" if was_late.is_set() else "broke off"
             raise SpeechError(f"Piper {reason} (status {process.returncode})") from exc
         finally:
             timer.cancel()
+            if answer is None:
+                self._end()  # also after Ctrl-C, or the next text would get the rest of this one
         if answer.error is not None:
             raise SpeechError(f"Piper cannot speak with {self._model.name}: {answer.error}")
         return Speech(np.frombuffer(content, dtype="<f4").astype(np.float32), self._rate)
