@@ -13,7 +13,7 @@ from whisper_streaming.core.audio import SAMPLE_RATE, FloatArray, samples_of
 from whisper_streaming.core.hypothesis import DecodeOptions, Hypothesis, Word
 from whisper_streaming.errors import DecodeError, TranslationError
 from whisper_streaming.translation.passages import Passage
-from whisper_streaming.translation.speech import KEPT_S, SpeechTranslator
+from whisper_streaming.translation.speech import SpeechTranslator
 
 OPTIONS = DecodeOptions("tr", hotwords="kapı", prompt="Merhaba.")
 HEARD = Hypothesis((Word(" so", 0, 1),), "tr")
@@ -118,16 +118,47 @@ async def test_it_asks_for_english_of_the_passages_language_in_the_background() 
     assert first.is_last
 
 
-async def test_audio_that_is_too_old_is_gone() -> None:
-    decoder = DirectDecoder(lambda requests: [HEARD])
-    translator = SpeechTranslator(decoder, OPTIONS)
-    samples = load("lang-tr").samples[:16_000]
-    for _ in range(round(KEPT_S) + 5):
-        translator.receive_audio(samples)
+def minute(number: int) -> FloatArray:
+    """A minute of audio."""
+    return np.full(60 * SAMPLE_RATE, number / 100, np.float32)
+
+
+@in_virtual_time
+async def test_audio_is_kept_for_two_minutes_behind_the_words() -> None:
+    translator = SpeechTranslator(DirectDecoder(lambda requests: [HEARD]), OPTIONS)
+    for number in range(10):  # comes at once, and waits to be heard
+        translator.receive_audio(minute(number))
+    assert await translator.translate(passage(1.0, 3.0)) == "so"
+    translator.hear(200.0)
+    translator.receive_audio(minute(10))
 
     with pytest.raises(TranslationError, match="too late"):
-        await translator.translate(passage(1.0, 3.0))
-    assert await translator.translate(passage(6.0, 8.0)) == "so"
+        await translator.translate(passage(60.0, 62.0))
+    assert await translator.translate(passage(90.0, 92.0)) == "so"
+
+
+@in_virtual_time
+async def test_silence_is_kept_for_two_minutes_only() -> None:
+    translator = SpeechTranslator(DirectDecoder(lambda requests: [HEARD]), OPTIONS)
+    for number in range(10):
+        translator.receive_audio(minute(number))
+        await asyncio.sleep(60)
+    translator.receive_audio(minute(10))
+
+    with pytest.raises(TranslationError, match="too late"):
+        await translator.translate(passage(400.0, 402.0))
+    assert await translator.translate(passage(560.0, 562.0)) == "so"
+
+
+@in_virtual_time
+async def test_what_waits_to_be_heard_is_kept_within_a_bound() -> None:
+    translator = SpeechTranslator(DirectDecoder(lambda requests: [HEARD]), OPTIONS)
+    for number in range(20):
+        translator.receive_audio(minute(number))
+
+    with pytest.raises(TranslationError, match="too late"):
+        await translator.translate(passage(300.0, 302.0))
+    assert await translator.translate(passage(500.0, 502.0)) == "so"
 
 
 @pytest.mark.parametrize(

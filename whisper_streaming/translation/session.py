@@ -26,6 +26,11 @@ class SessionTranslator:
         if self._speech is not None:
             self._speech.receive_audio(samples)
 
+    def hear(self, until_s: float) -> None:
+        """Something was said about the audio up to ``until_s``."""
+        if self._speech is not None:
+            self._speech.hear(until_s)
+
     def finish(self) -> None:
         """No audio will follow."""
         if self._speech is not None:

@@ -15,7 +15,13 @@ from whisper_streaming.translation.cuts import REACH_S, cut_after, cut_before
 from whisper_streaming.translation.passages import Passage
 
 KEPT_S: Final = 120.0
-"""Audio kept per session for passages that wait: 8 MB."""
+"""Audio kept per session for passages that wait, behind the newest words: 8 MB."""
+
+MOST_KEPT_S: Final = 800.0
+"""The same, with audio that waits to be heard; more than a server lets wait by default."""
+
+QUIET_S: Final = 60.0
+"""Who says nothing for so long is silent, and not behind."""
 
 _REACH: Final = samples_of(REACH_S)
 _AFTER_SPEECH: Final = samples_of(0.2)
@@ -36,14 +42,21 @@ class SpeechTranslator:
         self._options = replace(options, task="translate", hotwords="", prompt="")
         self._audio = AudioBuffer()
         self._translated_until = 0
+        self._heard_until = 0
+        self._heard_at: float | None = None
         self._arrived = asyncio.Event()
         self._is_complete = False
 
     def receive_audio(self, samples: FloatArray) -> None:
         """Keep the next samples: float32, shape (n,), mono, 16 kHz."""
         self._audio.append(samples)
-        self._audio.drop_before(self._audio.end_sample - samples_of(KEPT_S))
+        self._drop_old(asyncio.get_running_loop().time())
         self._arrived.set()
+
+    def hear(self, until_s: float) -> None:
+        """Something was said about the audio up to ``until_s``, so it is not waiting any more."""
+        self._heard_until = max(self._heard_until, samples_of(until_s))
+        self._heard_at = asyncio.get_running_loop().time()
 
     def finish(self) -> None:
         """No audio will follow."""
@@ -67,6 +80,14 @@ class SpeechTranslator:
         if not text:
             raise TranslationError("the model heard nothing to translate")
         return text
+
+    def _drop_old(self, now: float) -> None:
+        """Forget what is not needed: a recording that comes at once waits to be heard for long."""
+        if self._heard_at is None:
+            self._heard_at = now
+        end = self._audio.end_sample
+        known = end if now - self._heard_at > QUIET_S else min(self._heard_until, end)
+        self._audio.drop_before(max(known - samples_of(KEPT_S), end - samples_of(MOST_KEPT_S)))
 
     async def _wait_for_audio_after(self, passage: Passage) -> None:
         """Words may be final before their last sound is certain to be there.

@@ -13,8 +13,10 @@ from whisper_streaming.core.events import (
     SessionEnded,
     SessionFailed,
     SessionNotice,
+    SpeechStarted,
     TranslationCommitted,
     TranslationUpdated,
+    UtteranceEnded,
     WordsCommitted,
 )
 from whisper_streaming.errors import TranslationError
@@ -84,6 +86,8 @@ class TranslationStage:
 
     def _take(self, events: Sequence[Event]) -> None:
         for event in events:
+            if (until_s := _reaches(event)) is not None:
+                self._translator.hear(until_s)
             self._waiting += self._feed.receive(event)
         while len(self._waiting) > MAX_WAITING:
             self._given_up.append(self._waiting.popleft())
@@ -106,7 +110,6 @@ class TranslationStage:
             await asyncio.wait({translating})
             left = [] if self._current is None else [self._current]
             for passage in (*left, *self._given_up, *self._waiting):
-                self._count.all += passage is not self._current
                 self._miss(passage, "there was no time left", emit)
         if self._count.missing:
             self._log.warning(
@@ -128,7 +131,6 @@ class TranslationStage:
                 await self._translate_open(emit)
 
     async def _translate(self, passage: Passage, emit: Emit) -> None:
-        self._count.all += 1
         if self._translator.needs_none(passage):
             self._skip(passage, emit)
             return
@@ -143,7 +145,7 @@ class TranslationStage:
             self._log.exception("! translating broke, which is a fault of this program")
             self._miss(passage, "the translator failed", emit)
         else:
-            emit([self._committed(passage, text)])
+            self._tell(passage, text, emit)
 
     async def _translate_open(self, emit: Emit) -> None:
         """Wait for something new, and translate what is being said while nothing else waits."""
@@ -183,27 +185,42 @@ class TranslationStage:
     def _report_given_up(self, emit: Emit) -> None:
         given_up, self._given_up = self._given_up, []
         for passage in given_up:
-            self._count.all += 1
             self._miss(passage, "the translator is slower than the speech", emit)
 
     def _miss(self, passage: Passage, reason: str, emit: Emit) -> None:
-        events: list[Event] = [self._committed(passage, None)]
+        notice = None
         if not self._count.missing:  # once: what was said is there, and people read that
             self._log.warning("a translation is missing: %s", reason)
-            events.append(SessionNotice(f"a part is not translated: {reason}"))
+            notice = f"a part is not translated: {reason}"
         self._count.missing += 1
-        emit(events)
+        self._tell(passage, None, emit, notice)
 
     def _skip(self, passage: Passage, emit: Emit) -> None:
-        events: list[Event] = [self._committed(passage, None)]
+        notice = None
         if not self._count.needless:
-            language = self._translator.target
-            events.append(SessionNotice(f"what is said in {language!r} already is not translated"))
+            notice = f"what is said in {self._translator.target!r} already is not translated"
         self._count.needless += 1
+        self._tell(passage, None, emit, notice)
+
+    def _tell(
+        self, passage: Passage, text: str | None, emit: Emit, notice: str | None = None
+    ) -> None:
+        self._count.all += 1
+        target = self._translator.target
+        events: list[Event] = [TranslationCommitted(passage.start, passage.end, text, target)]
+        if notice is not None:
+            events.append(SessionNotice(notice))
         emit(events)
 
-    def _committed(self, passage: Passage, text: str | None) -> TranslationCommitted:
-        return TranslationCommitted(passage.start, passage.end, text, self._translator.target)
+
+def _reaches(event: Event) -> float | None:
+    """Up to which second the event says something about the audio."""
+    match event:
+        case SpeechStarted(start=time_s) | UtteranceEnded(end=time_s):
+            return time_s
+        case WordsCommitted(words=words) | PartialUpdated(words=words) if words:
+            return words[-1].end
+    return None
 
 
 def _is_terminal(event: Event) -> bool:
