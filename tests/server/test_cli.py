@@ -54,6 +54,8 @@ def test_without_flags_the_defaults_hold() -> None:
         (["--max_clients", "9"], "limits.max_clients", 9),
         (["--max_clients=9"], "limits.max_clients", 9),
         (["--max-connection-time", "1800"], "limits.max_connection_time_s", 1800.0),
+        (["--refine-at-end"], "second_pass.enabled", True),
+        (["--text-hook", "my_hooks:clean"], "text_hook.name", "my_hooks:clean"),
         (["--no-vad"], "vad.enabled", False),
         (["--no-vad", "--use-vad"], "vad.enabled", True),
         (["--vad-thold", "0.2"], "vad.threshold", 0.2),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, get_args
 
 from whisper_streaming.cli_flags import FlagParser, program_name
-from whisper_streaming.config import load_config, read_assignments
+from whisper_streaming.config import ServerConfig, load_config, read_assignments
 from whisper_streaming.core.policy import PolicyKind
 from whisper_streaming.errors import ConfigurationError, WhisperStreamingError
 from whisper_streaming.server.listen import EVERY_ADDRESS, network_addresses
@@ -98,51 +98,14 @@ def flags_of(arguments: argparse.Namespace) -> dict[str, object]:
         ConfigurationError: If a ``--set`` is not ``GROUP.FIELD=VALUE``.
     """
     given = vars(arguments)
-    flags = {name: given[name] for name in given if name in _SETTING_NAMES}
+    # The parser's other destinations are no settings.
+    flags = {
+        name: given[name] for name in given if name.partition(".")[0] in ServerConfig.model_fields
+    }
     if "vad.threshold" in flags:
         # One flag moves both, else a low threshold would contradict the default release.
         flags["vad.release"] = max(0.0, given["vad.threshold"] - _VAD_HYSTERESIS)
     return {**flags, **read_assignments(given.get("set", ()))}
-
-
-# Destinations that are settings; the parser's other destinations are not.
-_SETTING_NAMES: Final = frozenset(
-    {
-        "host",
-        "port",
-        "pages",
-        "tls.certfile",
-        "tls.keyfile",
-        "language",
-        "task",
-        "log_level",
-        "limits.max_clients",
-        "limits.max_connection_time_s",
-        "backend.kind",
-        "backend.models",
-        "backend.device",
-        "backend.compute_type",
-        "backend.threads",
-        "backend.beam_size",
-        "vad.enabled",
-        "vad.threshold",
-        "policy.kind",
-        "policy.language_lock",
-        "translation.models",
-        "translation.target_language",
-        "diarization.enabled",
-        "diarization.min_speakers",
-        "diarization.max_speakers",
-        "forward.url",
-        "forward.max_messages",
-        "forward.interval_s",
-        "record.dir",
-        "record.audio",
-        "record.keep_days",
-        "text_hook.name",
-        *_WHISPERX_FLAGS,
-    }
-)
 
 
 def _add_network_flags(group: "argparse._ArgumentGroup") -> None:
