@@ -253,7 +253,7 @@ def callback(text, segments):
     print(text, flush=True)
 client = TranscriptionClient("127.0.0.1", int(sys.argv[1]), transcription_callback=callback,
                              realtime=sys.argv[2] == "paced")
-result = client(itertools.repeat(np.zeros(16000, np.float32)))
+result = client(itertools.repeat(np.zeros(1600, np.float32)))
 print("RESULT", result, result.complete, flush=True)
 """
 
@@ -263,6 +263,7 @@ print("RESULT", result, result.complete, flush=True)
 def test_ctrl_c_ends_the_audio_and_waits_for_the_last_words(pace: str) -> None:
     async def listen(peer: Peer) -> None:
         await peer.accept()
+        await peer.hear(0.3)  # Ctrl-C is to come in the middle of sending, and not before it
         await peer.segments(partial(0.0, 0.2, " Hel"))
         await peer.hear()
         await peer.segments(segment(0.0, 0.2, " Hello."))
@@ -276,7 +277,6 @@ def test_ctrl_c_ends_the_audio_and_waits_for_the_last_words(pace: str) -> None:
         )
         assert program.stdout is not None
         assert program.stdout.readline() == "Hel\n"
-        time.sleep(0.3)  # in the middle of sending, and not only before it
         os.kill(program.pid, signal.SIGINT)
         rest, _ = program.communicate(timeout=60)
 
@@ -289,6 +289,7 @@ def test_ctrl_c_ends_the_audio_and_waits_for_the_last_words(pace: str) -> None:
 def test_a_second_ctrl_c_stops_waiting() -> None:
     async def never_finish(peer: Peer) -> None:
         await peer.accept()
+        await peer.hear(0.3)  # Ctrl-C is to come in the middle of sending, and not before it
         await peer.segments(partial(0.0, 0.2, " Hel"))
         await peer.hear()
         await peer.segments(partial(0.0, 0.2, " Hello"))
