@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import pytest
 
-from tests.model.listening import Listener, given
+from tests.model.listening import Listener
 from tests.model.recordings import SINGLE_SPEAKER, Recording, load
 from tests.model.sounds import pink_noise, scaled, white_noise
 from whisper_streaming.core.audio import FloatArray, samples_of, seconds
@@ -200,18 +200,3 @@ def test_finals_come_when_the_silence_is_over(listener: Listener, silence_s: flo
     ][-1:]
 
     assert silence_s - 0.1 <= end - sentence.end <= silence_s + 0.35
-
-
-@pytest.mark.parametrize("name", SINGLE_SPEAKER)
-def test_the_first_word_of_a_sentence_is_not_lost(listener: Listener, name: str) -> None:
-    recording = load(name)
-    starts = {round(sentence.start, 1) for sentence in recording.sentences}
-    first = {n for n, word in enumerate(recording.words) if round(word.start, 1) in starts}
-    assert len(first) >= len(recording.sentences) - 1
-
-    def missing(heard: str) -> int:
-        return len(first - {i for i, _ in word_errors(recording.text, heard).matches})
-
-    streamed, offline = listener.streamed(name), listener.offline(name, given(name))
-
-    assert missing(streamed.text) <= missing(offline.text) + 1
