@@ -9,14 +9,18 @@ and how many tokens are decoded. So nothing here says anything of accuracy. Each
 windows that it would get from a live session:
 
 - partial: one update of the captions, a window of 8 s, 12 committed words in front, 4 new tokens;
-- final: the last look at an utterance of 8 s, 24 new tokens.
+- final: the last look at an utterance of 8 s, 24 new tokens. With ``--backend whisperx``, in its
+  environment, its last words are aligned, too: 3 s, by a Wav2Vec2 of the usual size (base).
 """
 
 import argparse
+import json
 import shlex
+import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +28,8 @@ import numpy as np
 from rich.progress import track
 
 from tests.backends.shape_models import Shape, build
+from whisper_streaming.alignment import align
+from whisper_streaming.alignment.loading import DEMO_PATH
 from whisper_streaming.backends.faster_whisper import choose_device
 from whisper_streaming.backends.whisper_model import WhisperModel
 from whisper_streaming.bench.report import Column, Report, Row
@@ -33,6 +39,7 @@ from whisper_streaming.core.hypothesis import DecodeOptions, DecodeRequest, Word
 from whisper_streaming.evaluate import percentile
 
 WINDOW_S = 8.0
+ALIGNED_S = 3.0
 LIVE_UPDATES_PER_SECOND = 1 / 0.3
 
 _MULTILINGUAL = Shape("multilingual", 51_865, 80, 99)
@@ -74,26 +81,32 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=15, help="decodes of each kind")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--json", type=Path)
+    parser.add_argument(
+        "--backend", choices=["faster_whisper", "whisperx"], default="faster_whisper"
+    )
     arguments = parser.parse_args()
-    rows = [measure(name, arguments.runs, arguments.device) for name in arguments.models]
+    aligning = _create_aligning() if arguments.backend == "whisperx" else None
+    rows = [measure(name, arguments.runs, arguments.device, aligning) for name in arguments.models]
     report = Report("Latency by model, random weights", COLUMNS, rows, command=shlex.join(sys.argv))
     print(report.as_text())
     if arguments.json is not None:
         arguments.json.write_text(report.as_json(), encoding="utf-8")
 
 
-def measure(name: str, runs: int, device_name: str) -> Row:
-    """The table's row of one model."""
+def measure(
+    name: str, runs: int, device_name: str, aligning: Callable[[], object] | None = None
+) -> Row:
+    """The table's row of one model; ``aligning`` follows a final decode."""
     with tempfile.TemporaryDirectory() as folder:
         path = build(SHAPES[name], Path(folder))
         settings = BackendSettings(device=device_name, workers=1)
         model = WhisperModel(name, path, choose_device(settings, [path]))
     partial = _times(model, _partial_request(), runs, f"{name}, partial")
-    final = _times(model, _final_request(), runs, f"{name}, final")
+    final = _times(model, _final_request(), runs, f"{name}, final", aligning)
     middle = percentile(partial, 50)
     return {
         "model": name,
-        "backend": "faster_whisper",
+        "backend": "faster_whisper" if aligning is None else "whisperx",
         "weights": "random, int8: compute only",
         "partial_p50_s": middle,
         "partial_p95_s": percentile(partial, 95),
@@ -103,14 +116,43 @@ def measure(name: str, runs: int, device_name: str) -> Row:
     }
 
 
-def _times(model: WhisperModel, request: DecodeRequest, runs: int, what: str) -> list[float]:
+def _times(
+    model: WhisperModel,
+    request: DecodeRequest,
+    runs: int,
+    what: str,
+    then: Callable[[], object] | None = None,
+) -> list[float]:
     model.decode_batch([request], beam_size=1)
     times = []
     for _ in track(range(runs), description=what, transient=True):
         began = time.perf_counter()
         model.decode_batch([request], beam_size=1)
+        if then is not None:
+            then()
         times.append(time.perf_counter() - began)
     return times
+
+
+def _create_aligning() -> Callable[[], object]:
+    """Aligns the last words of a window, with random weights of the usual size."""
+    import torch
+    from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
+
+    from whisper_streaming.alignment.whisperx_model import WhisperXModel
+
+    torch.set_num_threads(1)  # as alignment.threads
+    letters = len(json.loads((DEMO_PATH / "vocab.json").read_text(encoding="utf-8")))
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(
+            DEMO_PATH, folder, ignore=shutil.ignore_patterns("*.safetensors"), dirs_exist_ok=True
+        )
+        Wav2Vec2ForCTC(Wav2Vec2Config(vocab_size=letters)).save_pretrained(folder)
+        model = WhisperXModel("en", folder, device="cpu")
+    words = _partial_request().prefix[:6]
+    samples = _final_request().samples[: samples_of(ALIGNED_S)]
+    align(model, words, samples, 0)
+    return lambda: align(model, words, samples, 0)
 
 
 def _final_request() -> DecodeRequest:

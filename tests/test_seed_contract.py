@@ -1,7 +1,8 @@
 """The guide's contract: each block, table row, flag and message of the two seeds is one case.
 
-The cases are read out of the documents, so that nothing can be forgotten. ``OPEN`` in
-tests/contract/seeds.py names those that later work closes, docs/contract.md lists all of them.
+The cases are read out of the documents, so that nothing can be forgotten; docs/contract.md lists
+all of them. ``WITH_WHISPERX`` in tests/contract/seeds.py names those that run in the environment
+of whisperx.
 """
 
 import json
@@ -14,19 +15,15 @@ import numpy as np
 import pytest
 
 from tests.contract.command_lines import (
-    check_python,
-    check_shell,
-    find_calls,
     parse_arguments,
     split_commands,
     split_mixed,
 )
 from tests.contract.coverage import CONTRACT_PAGE, render_page
-from tests.contract.markdown import read_page
 from tests.contract.messages import MESSAGES
 from tests.contract.node import MISSING, find_node
 from tests.contract.rows import find_row_test
-from tests.contract.seeds import OPEN, Element, Kind, flag_names, of_kind, read_seeds
+from tests.contract.seeds import WITH_WHISPERX, Element, Kind, flag_names, of_kind, read_seeds
 from tests.contract.workshop import ROOT, Done, Workshop, open_workshop, sentence
 from tests.test_packaging import distribution, lines, metadata
 from whisper_streaming.config import load_config
@@ -44,7 +41,6 @@ SHELL = {
     "guide/2-verify-installation/bash": [CHECK],
     "guide/1-start-the-websocket-server/bash": [SERVER, SERVER],
     "guide/2-connect-a-client/bash": [CLIENT, CLIENT, CLIENT],
-    "guide/whisperx-specific-options/bash": [SERVER],
     "guide/1-connection-refused/bash": [SERVER, "netstat"],
     "guide/2-audio-issues/bash": ["python", "python"],
     "guide/3-backend-issues/bash": [CHECK, "pip"],
@@ -65,9 +61,9 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
         yield workshop
 
 
-def cases(kind: Kind, *, opened: bool = False) -> pytest.MarkDecorator:
-    """One case for each element of a kind that is done, or that is open."""
-    elements = [element for element in of_kind(kind) if (element.key in OPEN) is opened]
+def cases(kind: Kind) -> pytest.MarkDecorator:
+    """One case for each element of a kind."""
+    elements = [element for element in of_kind(kind) if element.key not in WITH_WHISPERX]
     return pytest.mark.parametrize("element", elements, ids=[each.key for each in elements])
 
 
@@ -89,19 +85,17 @@ def test_the_seeds_hold_what_they_held() -> None:
 
 
 def test_every_element_has_an_expectation() -> None:
-    assert {element.key for element in of_kind(Kind.SHELL)} == SHELL.keys() | FOREIGN
-    assert {element.key for element in of_kind(Kind.PYTHON)} - OPEN.keys() == PYTHON.keys()
+    shell = {element.key for element in of_kind(Kind.SHELL)} - WITH_WHISPERX
+    assert shell == SHELL.keys() | FOREIGN
+    assert {element.key for element in of_kind(Kind.PYTHON)} - WITH_WHISPERX == PYTHON.keys()
     assert {element.key for element in of_kind(Kind.MESSAGE)} == MESSAGES.keys()
-    assert {element.key for element in read_seeds()} >= OPEN.keys()
+    assert {element.key for element in read_seeds()} >= WITH_WHISPERX
 
 
-def test_the_page_lists_every_element_and_no_other_open_row() -> None:
+def test_the_page_lists_every_element() -> None:
     written = CONTRACT_PAGE.read_text(encoding="utf-8")
 
     assert written == render_page(), "python -m tests.contract.coverage > docs/contract.md"
-    rows = read_page(written).rows
-    opened = {row.cells[0]: row.cells[-1] for row in rows if row.cells[-1].startswith("open:")}
-    assert opened == {f"`{key}`": f"open: {topic}" for key, topic in OPEN.items()}
 
 
 # --- shell ----------------------------------------------------------------------------------
@@ -410,39 +404,3 @@ FLAG_VALUES = {
 @cases(Kind.MESSAGE)
 def test_message(element: Element, workshop: Workshop) -> None:
     MESSAGES[element.key](element.text, workshop.port)
-
-
-# --- open rows ------------------------------------------------------------------------------
-
-
-@pytest.mark.model
-@cases(Kind.SHELL, opened=True)
-def test_open_shell_block(element: Element, workshop: Workshop) -> None:
-    """What is there of it is right, and it is not there as a whole."""
-    check_shell(element.text)
-    assert_whisperx_is_refused(element.text, workshop)
-
-
-@pytest.mark.model
-@cases(Kind.PYTHON, opened=True)
-def test_open_python_block(element: Element, workshop: Workshop) -> None:
-    python, shell, items = split_mixed(element.text)
-    check_python(python)
-    assert items
-    assert_whisperx_is_refused(shell, workshop)
-
-
-@cases(Kind.ROW, opened=True)
-def test_open_table_row(element: Element) -> None:
-    with pytest.raises(AssertionError):
-        find_row_test(element)(element)
-
-
-def assert_whisperx_is_refused(shell: str, workshop: Workshop) -> None:
-    (call,) = find_calls(shell)
-    arguments = parse_arguments(call.main, call.arguments)
-    assert vars(arguments)["backend.kind"] == "whisperx"
-    assert vars(arguments)["enable_diarization"] is True
-    outcome, done = workshop.run_shell(shell)
-    assert (outcome.returncode, [each.name for each in done]) == (1, [SERVER])
-    assert "whisperx is not available in this version" in outcome.stderr

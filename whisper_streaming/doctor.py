@@ -168,11 +168,11 @@ def check_whisperx() -> Finding:
         return Finding(
             State.OPTIONAL,
             "whisperx",
-            "a backend that this version does not serve yet; not installed",
-            "pip install '.[whisperx]' (in an environment of its own)",
+            "backend, with word times by forced alignment; not installed",
+            "make whisperx, or pip install '.[whisperx]' (in an environment of its own)",
         )
     version = importlib.metadata.version("whisperx")
-    return Finding(State.OK, "whisperx", f"{version}; a backend that is not served yet")
+    return Finding(State.OK, "whisperx", f"backend, {version}")
 
 
 def check_microphone() -> Finding:

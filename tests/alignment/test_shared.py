@@ -16,6 +16,8 @@ WORDS = (Word(" cat", 0.0, 0.1),)
 TEXT = "__cat|____"
 SAMPLES = np.zeros(len(TEXT) * FRAME_SAMPLES, dtype=np.float32)
 PATIENCE_S = 10.0
+TRIALS = 2
+"""A model that was loaded hears something twice before it is used."""
 
 
 class Loader:
@@ -100,10 +102,12 @@ async def test_a_language_without_a_model_is_asked_for_once_and_complained_of() 
 
 async def test_words_do_not_wait_for_a_slow_model() -> None:
     gate = threading.Event()
+    gate.set()
     model = WrittenModel(TEXT, before=lambda: gate.wait(PATIENCE_S) and None)
     loader = Loader(model)
     loader.may_go_on.set()
     aligner = SharedAligner(loader, hold_s=PATIENCE_S, languages=["en"])
+    gate.clear()
 
     answers = [await align(aligner, within_s=0.0) for _ in range(30)]
     gate.set()
@@ -111,17 +115,45 @@ async def test_words_do_not_wait_for_a_slow_model() -> None:
 
     assert answers == [None] * 30
     assert aligner.describe()["late_words"] == 30
-    assert len(model.asked) <= 1
+    assert len(model.asked) <= TRIALS + 1
 
 
 async def test_a_model_that_fails_costs_no_words(caplog: pytest.LogCaptureFixture) -> None:
+    has_memory = threading.Event()
+    has_memory.set()
+
     def fail() -> None:
-        raise RuntimeError("out of memory")
+        if not has_memory.is_set():
+            raise RuntimeError("out of memory")
 
     loader = Loader(WrittenModel(TEXT, before=fail))
     loader.may_go_on.set()
     aligner = SharedAligner(loader, hold_s=PATIENCE_S, languages=["en"])
+    has_memory.clear()
 
     assert await align(aligner) is None
     assert "out of memory" in caplog.text
     aligner.close()
+
+
+def test_a_model_that_does_not_run_is_an_error_at_the_start() -> None:
+    def fail() -> None:
+        raise RuntimeError("no such kernel")
+
+    loader = Loader(WrittenModel(TEXT, before=fail))
+    loader.may_go_on.set()
+
+    with pytest.raises(ModelLoadError, match="does not run: no such kernel"):
+        SharedAligner(loader, hold_s=PATIENCE_S, languages=["en"])
+
+
+@pytest.mark.parametrize(("hold_s", "warns"), [(0.0, True), (PATIENCE_S, False)])
+def test_a_model_that_is_slower_than_words_may_wait_is_told_of(
+    hold_s: float, warns: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    loader = Loader()
+    loader.may_go_on.set()
+
+    SharedAligner(loader, hold_s=hold_s, languages=["en"]).close()
+
+    assert ("alignment.hold_s" in caplog.text) is warns

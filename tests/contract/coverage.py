@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 
 from tests.contract.command_lines import ROOT
-from tests.contract.seeds import OPEN, Element, read_seeds
+from tests.contract.seeds import WITH_WHISPERX, Element, read_seeds
 
 CONTRACT_PAGE = ROOT / "docs" / "contract.md"
 
@@ -28,8 +28,7 @@ from the documents and the tests, and a test compares them.
 How the cases run: commands and programs run as printed, with the embedded model in the place of
 one that a hub would have to give, a free port in the place of 9090, and a recording in the place
 of the microphone. `pip` is not run, its packages are compared with those of this project.
-An open row is parsed, and a test fails when it begins to work, so that it cannot stay open by
-mistake.
+What needs whisperx is in `tests/whisperx/test_seed_contract.py`, which `make test-whisperx` runs.
 
 Where this project departs from the words of the guide:
 
@@ -55,17 +54,14 @@ def render_page() -> str:
 
 
 def _summary(elements: list[Element]) -> str:
-    opened = sum(element.key in OPEN for element in elements)
-    return f"{len(elements)} promises: {len(elements) - opened} covered, {opened} open.\n"
+    return f"{len(elements)} promises, all of them covered.\n"
 
 
 def _table(title: str, elements: list[Element]) -> Iterator[str]:
-    yield from (f"## {title}\n", "| Promise | What it is | Test | State |", "|---|---|---|---|")
+    yield from (f"## {title}\n", "| Promise | What it is | Test |", "|---|---|---|")
     for element in elements:
-        topic = OPEN.get(element.key)
-        test = element.kind.value if topic is None else element.kind.value.replace("_", "_open_", 1)
-        state = "covered" if topic is None else f"open: {topic}"
-        yield f"| `{element.key}` | {_what(element)} | `{test}` | {state} |"
+        where = " with whisperx" if element.key in WITH_WHISPERX else ""
+        yield f"| `{element.key}` | {_what(element)} | `{element.kind.value}`{where} |"
     yield ""
 
 

@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,11 +96,15 @@ class Workshop:
     Args:
         folder: Empty.
         port: Of a server with the embedded model.
+        environment: What its programs are told beside what all are.
     """
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(
+        self, folder: Path, port: int, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.folder = folder
         self.port = port
+        self._own_environment = dict(environment or {})
         self._log = folder / ".log"
         self._programs = folder / ".programs"
         self._blocks = 0
@@ -202,6 +206,7 @@ class Workshop:
             "CONTRACT_LOG": str(self._log),
             "CONTRACT_PORT": str(self.port),
             "CONTRACT_PROGRAMS": str(self._programs),
+            **self._own_environment,
         }
 
     def _make_programs(self) -> None:

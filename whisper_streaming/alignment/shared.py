@@ -8,9 +8,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+import numpy as np
+
 from whisper_streaming.alignment.stage import AlignmentStage
 from whisper_streaming.alignment.words import AlignModel, align
-from whisper_streaming.core.audio import FloatArray
+from whisper_streaming.core.audio import FloatArray, samples_of
 from whisper_streaming.core.hypothesis import Words
 from whisper_streaming.errors import ModelLoadError
 from whisper_streaming.live.stages import StageContext
@@ -19,6 +21,9 @@ logger = logging.getLogger("whisper_streaming.alignment")
 
 PATIENCE_S: Final = 30.0
 """For words that nobody waits for: one alignment takes a second where a model is large."""
+
+_TRIAL_S: Final = 2.0
+"""What is aligned at once: a few new words and their neighbours."""
 
 LoadModel = Callable[[str], AlignModel]
 """Loads the model of a language; blocking. Raises ``ModelLoadError``."""
@@ -48,7 +53,7 @@ class SharedAligner:
         self._load = load
         self._hold_s = hold_s
         self._backlog_s = backlog_s
-        self._models = {language: load(language) for language in languages}
+        self._models = {language: self._load_warm(language) for language in languages}
         self._complaints: dict[str, str] = {}
         self._loading: set[str] = set()
         self._aligned = self._late = 0
@@ -123,9 +128,31 @@ class SharedAligner:
                 self._loader.submit(self._load_now, language)
         return None
 
+    def _load_warm(self, language: str) -> AlignModel:
+        """Load a model and let it hear something: the first time takes longest.
+
+        Raises:
+            ModelLoadError: If it cannot be loaded, or does not run.
+        """
+        model = self._load(language)
+        try:
+            took_s = min(_time_to_hear(model) for _ in range(2))
+        except RuntimeError as exc:
+            raise ModelLoadError(f"the align model of {language!r} does not run: {exc}") from exc
+        if took_s > self._hold_s:
+            logger.warning(
+                "%.0f s of speech in %r are aligned in %.2f s here, but words are held for %.2f s "
+                "only; most get the decoder's times (alignment.hold_s, alignment.threads)",
+                _TRIAL_S,
+                language,
+                took_s,
+                self._hold_s,
+            )
+        return model
+
     def _load_now(self, language: str) -> None:
         try:
-            model = self._load(language)
+            model = self._load_warm(language)
         except ModelLoadError as error:
             logger.warning("words in %r are not aligned: %s", language, error)
             with self._lock:
@@ -153,3 +180,9 @@ class SharedAligner:
         self._slowest_s = max(self._slowest_s, time.perf_counter() - began)
         self._aligned += sum(word.is_aligned for word in aligned)
         return aligned
+
+
+def _time_to_hear(model: AlignModel) -> float:
+    began = time.perf_counter()
+    model.hear(np.zeros(samples_of(_TRIAL_S), dtype=np.float32))
+    return time.perf_counter() - began
