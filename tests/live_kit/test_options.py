@@ -8,6 +8,7 @@ import pytest
 
 from whisper_streaming.config import (
     BackendSettings,
+    DiarizationSettings,
     PolicySettings,
     SegmentSettings,
     ServerConfig,
@@ -51,6 +52,8 @@ from whisper_streaming.wire.whisper_live_kit_lines import Retention
         ),
         ({"backend_policy": "2"}, ServerConfig(policy=PolicySettings(kind="local_agreement"))),
         ({"vac": True, "vad": True}, ServerConfig()),
+        ({"diarization": True}, ServerConfig(diarization=DiarizationSettings(enabled=True))),
+        ({"diarization": False}, ServerConfig()),
         ({"vac": False}, ServerConfig(vad=VadSettings(enabled=False))),
         ({"vac": True, "vad": False}, ServerConfig(vad=VadSettings(enabled=False))),
         ({"no_vac": True}, ServerConfig(vad=VadSettings(enabled=False))),

@@ -134,6 +134,7 @@ def test_whisperx_flags_do_not_silently_do_nothing(
         (["--task", "sing"], "task"),
         (["--set", "limits.max_clowns=3"], "limits.max_clowns"),
         (["--config", "no-such-file.toml"], "no-such-file.toml"),
+        (["--min-speakers", "3", "--max-speakers", "2"], "min_speakers must not be above"),
     ],
 )
 def test_wrong_settings_end_with_2(
