@@ -114,6 +114,22 @@ def test_which(number):
     assert order == ["test_b"] * 3 + ["test_a"] * 3
 
 
+@pytest.mark.slow
+def test_modules_of_a_group_run_in_the_order_of_the_group(tmp_path: Path) -> None:
+    module = """
+def test_which():
+    with open("order", "a") as file:
+        file.write(__name__ + " ")
+"""
+    (tmp_path / "tests" / "interop").mkdir(parents=True)
+    modules = {f"tests/interop/test_stock_{name}": module for name in ("client", "server")}
+
+    done = run_pytest(tmp_path, "1", "-p", "xdist", "-n", "1", **modules)
+
+    assert done.returncode == 0, done.stdout
+    assert (tmp_path / "order").read_text() == "test_stock_server test_stock_client "
+
+
 def test_modules_that_share_more_than_a_module_are_one_group() -> None:
     assert group_of("tests/core/test_audio.py::test_x[a::b]") == "tests/core/test_audio.py"
     assert group_of("tests/model/test_streaming.py::test_x") == "recordings"
