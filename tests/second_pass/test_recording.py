@@ -1,5 +1,6 @@
 """The audio of a session on disk."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -55,3 +56,33 @@ def test_it_has_no_name_and_goes_with_the_program(
     recording.close()
     with pytest.raises(ValueError, match="closed"):
         recording.read(0, 10)
+
+
+def test_without_a_place_for_files_only_writing_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    recording = Recording(1000)
+    recording.append(_noise(100))
+
+    with pytest.raises(OSError, match="No such file"):
+        recording.flush()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(OSError, match="No such file"):  # a recording with a hole is none
+        recording.flush()
+    recording.close()
+
+
+def test_two_threads_that_write_keep_the_order() -> None:
+    recording, audio = Recording(1_000_000), (np.arange(30_000) / 32767).astype(np.float32)
+    with ThreadPoolExecutor(4) as pool:
+        flushes = []
+        for start in range(0, len(audio), 10):
+            recording.append(audio[start : start + 10])
+            flushes.append(pool.submit(recording.flush))
+    for each in flushes:
+        each.result()
+
+    np.testing.assert_array_equal(recording.read(0, 30_000), audio)
+    assert recording.waiting == 0
+    recording.close()

@@ -3,6 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -41,7 +43,7 @@ class LooksTwice(ScriptedBackend):
 
 def _in_capitals(hypothesis: Hypothesis) -> Hypothesis:
     words = tuple(Word(word.text.upper(), word.start, word.end) for word in hypothesis.words)
-    return Hypothesis(words, hypothesis.language)
+    return replace(hypothesis, words=words)
 
 
 def _config(**settings: object) -> ServerConfig:
@@ -168,6 +170,38 @@ async def test_a_second_look_that_fails_takes_nothing_away(
     assert notice.startswith("there is no second look at this session: ")
     assert reason in notice
     assert "no second look at the session" in caplog.text
+
+
+async def test_a_server_without_a_place_for_files_serves_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    async with serving(_config(), LooksTwice()) as server:
+        messages = await _talk(server)
+
+    [notice] = [str(each["message"]) for each in messages if each.get("status") == "WARNING"]
+    assert notice == "there is no second look at this session: the audio could not be kept"
+
+
+async def test_what_there_was_no_room_for_is_heard_in_a_second_piece() -> None:
+    class Cramped(LooksTwice):
+        def decode_batch(self, requests: Sequence[DecodeRequest]) -> list[Hypothesis]:
+            cramped = [
+                replace(request, max_new_tokens=4) if request.is_background else request
+                for request in requests
+            ]
+            return super().decode_batch(cramped)
+
+    backend = Cramped()
+    words = [f"w{number}" for number in range(6)]
+    async with serving(_config(), backend) as server:
+        result = await AsyncTranscriptionClient("127.0.0.1", server.port).transcribe(spoken(words))
+
+    assert result.text == " ".join(words)
+    assert result.best.text == result.text.upper()
+    assert [request.end_sample for request in backend.background] == [
+        backend.background[0].end_sample
+    ] * 2
 
 
 async def test_a_server_that_stops_does_not_wait_for_a_second_look() -> None:

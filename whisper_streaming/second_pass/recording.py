@@ -4,7 +4,7 @@ import contextlib
 import os
 import tempfile
 import threading
-from typing import Final
+from typing import IO, Final
 
 import numpy as np
 
@@ -17,7 +17,8 @@ _BYTES: Final = 2  # of a sample
 class Recording:
     """16-bit samples in a file without a name: it is gone with the program, however that ends.
 
-    :meth:`append` is for the event loop; the rest blocks, in any thread.
+    :meth:`append` is for the event loop; the rest blocks, in any thread. There is no file before
+    something is to be written, so that a short session, or a full disk, costs nothing.
 
     Args:
         max_samples: More is not kept, and the recording is not whole then.
@@ -25,17 +26,17 @@ class Recording:
     Attributes:
         samples: How many were given.
         waiting: How many of them are in memory.
-
-    Raises:
-        OSError: If there is no place for temporary files.
     """
 
     def __init__(self, max_samples: int) -> None:
         self._max_samples = max_samples
-        self._file = tempfile.TemporaryFile(prefix="whisper-streaming-")  # noqa: SIM115 - close()
-        self._lock = threading.Lock()  # of the file
-        self._waiting: list[FloatArray] = []
+        self._lock = threading.Lock()  # of the file; held as long as the disk takes
+        self._file: IO[bytes] | None = None
         self._written = 0
+        self._fault: OSError | None = None  # a recording with a hole is none
+        self._is_closed = False
+        self._waiting_lock = threading.Lock()  # never held for long
+        self._waiting: list[FloatArray] = []
         self.samples = 0
         self.waiting = 0
 
@@ -48,24 +49,33 @@ class Recording:
         """Take the next samples, to be written later: float32, shape (n,), in [-1, 1]."""
         self.samples += len(samples)
         if self.is_whole:
-            self._waiting.append(samples)
-            self.waiting += len(samples)
+            with self._waiting_lock:
+                self._waiting.append(samples)
+                self.waiting += len(samples)
 
     def flush(self) -> None:
         """Write what waits.
 
         Raises:
-            OSError: If it cannot be written.
+            OSError: If it, or something before it, cannot be written.
             ValueError: If the recording is closed.
         """
-        waiting, self._waiting = self._waiting, []
+        # Taken within the lock of the file: two threads must not change the order.
         with self._lock:
-            for samples in waiting:
-                self.waiting -= len(samples)
-                whole = np.rint(np.clip(samples, -1.0, 1.0) * _SCALE).astype("<i2")
-                self._file.write(whole.tobytes())
-                self._written += len(whole)
-            self._file.flush()
+            if self._fault is not None:
+                raise self._fault
+            with self._waiting_lock:
+                waiting, self._waiting, self.waiting = self._waiting, [], 0
+            try:
+                file = self._open_file()
+                for samples in waiting:
+                    whole = np.rint(np.clip(samples, -1.0, 1.0) * _SCALE).astype("<i2")
+                    file.write(whole.tobytes())
+                    self._written += len(whole)
+                file.flush()
+            except OSError as error:
+                self._fault = error
+                raise
 
     def read(self, start: int, end: int) -> FloatArray:
         """Samples ``start`` to ``end`` of what was written, as float32; fewer at the end.
@@ -75,14 +85,25 @@ class Recording:
             ValueError: If the recording is closed.
         """
         with self._lock:
+            file = self._open_file()
             end = min(end, self._written)
-            self._file.seek(start * _BYTES)
-            content = self._file.read(max(0, end - start) * _BYTES)
-            self._file.seek(0, os.SEEK_END)
+            file.seek(start * _BYTES)
+            content = file.read(max(0, end - start) * _BYTES)
+            file.seek(0, os.SEEK_END)
         return np.frombuffer(content, "<i2").astype(np.float32) / np.float32(_SCALE)
 
     def close(self) -> None:
         """Forget everything. Idempotent."""
-        self._waiting = []
+        with self._waiting_lock:
+            self._waiting, self.waiting = [], 0
         with self._lock, contextlib.suppress(OSError):  # of what was not written: nobody wants it
-            self._file.close()
+            self._is_closed = True
+            if self._file is not None:
+                self._file.close()
+
+    def _open_file(self) -> IO[bytes]:
+        if self._is_closed:
+            raise ValueError("the recording is closed")
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(prefix="whisper-streaming-")  # noqa: SIM115 - close()
+        return self._file

@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 
 from whisper_streaming.backends.base import StreamingProfile
-from whisper_streaming.core.audio import SAMPLE_RATE, FloatArray, seconds
+from whisper_streaming.core.audio import SAMPLE_RATE, FloatArray, samples_of, seconds
 from whisper_streaming.core.endpoint import EndpointRules
-from whisper_streaming.core.hearing import Hearing
+from whisper_streaming.core.hearing import Hearing, heard_until
 from whisper_streaming.core.hypothesis import DecodeOptions, DecodeRequest, Words
 from whisper_streaming.engine.base import Decoder
 from whisper_streaming.live.stages import Stage
@@ -113,12 +113,24 @@ class Reviser:
         async for piece in self._pieces(self._done, end):
             self._relabelling.receive_audio(piece)
         self._done = max(self._done, end)
+        words: Words = ()
+        while start < end:
+            heard, start = await self._hear(start, end)
+            words += heard
+        if words:
+            await self._relabelling.label(words, seconds(end))
+
+    async def _hear(self, start: int, end: int) -> tuple[Words, int]:
+        """The words of a window, and where to go on: where there was no room for more of them."""
         request = await self._request(start, end)
         hypothesis = await self._decoder.decode(request)
         assert hypothesis is not None  # a request is always needed
         words = self._hearing.spoken_words(request, hypothesis)
-        if words:
-            await self._relabelling.label(words, seconds(end))
+        if heard_until(request, hypothesis) == end or len(words) < 2:
+            return words, end
+        # The last word may be half of one; it is heard anew, whole.
+        rest = samples_of(words[-1].start)
+        return (words[:-1], rest) if start < rest < end else (words, end)
 
     async def _request(self, start: int, end: int) -> DecodeRequest:
         rules = self._rules

@@ -14,7 +14,7 @@ from whisper_streaming.core.events import (
     TranscriptRevised,
 )
 from whisper_streaming.core.hypothesis import Words
-from whisper_streaming.errors import WhisperStreamingError
+from whisper_streaming.errors import SlowConsumer, WhisperStreamingError
 from whisper_streaming.live.stages import CreateStage, Emit, EventSource, StageContext
 from whisper_streaming.second_pass.recording import Recording
 from whisper_streaming.second_pass.reviser import Reviser, RevisionRules
@@ -22,6 +22,7 @@ from whisper_streaming.vad import Vad
 
 _NEWS_S: Final = 10.0
 """Between two signs of life: clients give up on a server that is silent."""
+_NOT_KEPT: Final = "the audio could not be kept"
 _FLUSH_SAMPLES: Final = 5 * SAMPLE_RATE
 """Samples that wait in memory."""
 
@@ -155,7 +156,8 @@ class SecondPassStage:
                     emit([event])
         finally:
             keeping.cancel()
-            self._recording.close()
+            # It may have to wait for a disk that is slow at what another thread writes.
+            await asyncio.to_thread(self._recording.close)
 
     async def _keep(self) -> None:
         """Write the audio while it comes."""
@@ -165,7 +167,8 @@ class SecondPassStage:
                 self._has_much.clear()
                 await asyncio.to_thread(self._recording.flush)
         except OSError as error:
-            self._fault = f"the audio could not be kept: {error.strerror}"
+            self._log.warning("audio is not kept: %s", error)
+            self._fault = _NOT_KEPT
             self._recording.close()
 
     async def _look_again(self, emit: Emit) -> None:
@@ -174,16 +177,24 @@ class SecondPassStage:
         self._stats.running += 1
         try:
             utterances = await self._within_limits(emit)
-        except (_GivenUp, WhisperStreamingError, OSError) as error:
-            reason = error.public_reason if isinstance(error, WhisperStreamingError) else str(error)
-            self._stats.failed += 1
+        except SlowConsumer:  # of a sign of life
+            raise
+        except (_GivenUp, WhisperStreamingError) as error:
             self._log.warning("no second look at the session: %s", error)
-            emit([SessionNotice(f"there is no second look at this session: {reason}")])
+            reason = error.public_reason if isinstance(error, WhisperStreamingError) else str(error)
+            self._tell_failure(reason, emit)
+        except Exception:  # noqa: BLE001 - the boundary: what was said live is complete without it
+            self._log.exception("! a second look broke, which is a fault of this program")
+            self._tell_failure("it failed", emit)
         else:
             self._stats.done += 1
             emit([TranscriptRevised(utterances, self._language)])
         finally:
             self._stats.running -= 1
+
+    def _tell_failure(self, reason: str, emit: Emit) -> None:
+        self._stats.failed += 1
+        emit([SessionNotice(f"there is no second look at this session: {reason}")])
 
     async def _within_limits(self, emit: Emit) -> tuple[Words, ...]:
         """Look again, with a sign of life now and then, until there is no time left.
@@ -191,6 +202,7 @@ class SecondPassStage:
         Raises:
             _GivenUp: Why there is no result.
             WhisperStreamingError: If the backend fails.
+            SlowConsumer: If the client takes no sign of life.
             OSError: If the recording cannot be read.
         """
         clock = asyncio.get_running_loop().time
@@ -222,7 +234,11 @@ class SecondPassStage:
             raise _GivenUp(self._fault)
         if not self._recording.is_whole:
             raise _GivenUp(f"it is longer than {self._settings.max_audio_s / 3600:g} hours")
-        await asyncio.to_thread(self._recording.flush)
+        try:
+            await asyncio.to_thread(self._recording.flush)
+        except OSError as error:
+            self._log.warning("audio is not kept: %s", error)
+            raise _GivenUp(_NOT_KEPT) from error
         return await self._create_reviser(self._recording, self._language).utterances()
 
 
