@@ -59,7 +59,10 @@ def speakers(numbers: random.Random) -> Iterator[Speaker]:
     listing = subprocess.run(
         ["espeak-ng", "--voices=variant"], capture_output=True, text=True, check=True
     ).stdout
-    variants = [line.split("!v/")[1][:20].strip() for line in listing.splitlines() if "!v/" in line]
+    # A variant that does not exist is spoken by the default voice, without a word of warning: what
+    # stands behind a file's name ("Storm (en-us 5)") must go.
+    files = [line.split("!v/")[1] for line in listing.splitlines() if "!v/" in line]
+    variants = [file[:20].partition("(")[0].strip() for file in files]
     settings = list(itertools.product((15, 45, 75), (0.85, 0.92, 1.0, 1.09, 1.18)))
     for variant in variants:
         if variant not in LEFT_OUT:
