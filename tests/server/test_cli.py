@@ -1,5 +1,6 @@
 """Flags of the server: each has an effect."""
 
+import importlib.util
 import logging
 import socket
 import subprocess
@@ -116,6 +117,23 @@ def test_whisperx_flags_are_settings() -> None:
     assert config.hub.token is not None
     assert config.hub.token.get_secret_value() == "T"
     assert "T" not in str(config.hub)
+
+
+def test_without_whisperx_its_backend_ends_before_the_port_opens(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *rest: None if name == "whisperx" else find_spec(name, *rest),
+    )
+
+    assert main(["--backend", "whisperx", "--model", "demo", "--port", "0"]) == 1
+    output = capsys.readouterr()
+    assert "needs the package whisperx, which is not installed" in output.err
+    assert "make whisperx" in output.err
+    assert output.out == ""
 
 
 @pytest.mark.parametrize("argv", [["--align-model", "demo"], ["--huggingface-token", "T"]])
