@@ -1,9 +1,11 @@
 """Whatever the operator's program does, words go out."""
 
+import asyncio
 import logging
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -18,8 +20,10 @@ WORDS: Words = (Word(" call", 0.0, 0.4), Word(" 1234", 0.5, 0.9))
 
 
 @contextmanager
-def hooked(function: Function, timeout_s: float = 30.0) -> Iterator[TextHook]:
-    hook = TextHook(function, "test:hook", timeout_s=timeout_s, rules=SegmentRules())
+def hooked(
+    function: Function, timeout_s: float = 30.0, clock: Callable[[], float] = time.monotonic
+) -> Iterator[TextHook]:
+    hook = TextHook(function, "test:hook", timeout_s=timeout_s, rules=SegmentRules(), clock=clock)
     try:
         yield hook
     finally:
@@ -64,6 +68,43 @@ async def test_a_result_that_is_no_text_is_a_failure(result: object) -> None:
     with hooked(lambda text, facts: result) as hook:
         assert await hook.apply(WORDS, FACTS) is WORDS
         assert hook.describe()["failures"] == 1
+
+
+async def test_a_hook_that_stops_an_iteration_fails_like_any_other() -> None:
+    def look_up(text: str, facts: TextFacts) -> str:
+        return next(iter(()))
+
+    with hooked(look_up) as hook:
+        assert await hook.apply(WORDS, FACTS) is WORDS
+        assert hook.describe()["failures"] == 1
+
+
+async def test_text_that_waits_for_that_of_other_sessions_is_not_late() -> None:
+    now, is_free, begun = [0.0], threading.Event(), threading.Event()
+
+    def redact(text: str, facts: TextFacts) -> str:
+        begun.set()
+        is_free.wait(30.0)
+        return "***"
+
+    with hooked(redact, timeout_s=0.01, clock=lambda: now[0]) as hook:
+        async with asyncio.TaskGroup() as tasks:
+            calls = [tasks.create_task(hook.apply(WORDS, FACTS)) for _ in range(5)]
+            await asyncio.to_thread(begun.wait)
+            await asyncio.wait(calls, timeout=0.05)  # longer than one call may take
+            is_free.set()
+        assert [join_words(call.result()) for call in calls] == [" ***"] * 5
+        assert hook.describe()["timeouts"] == 0
+
+        is_free.clear()
+        begun.clear()
+        async with asyncio.TaskGroup() as tasks:
+            calls = [tasks.create_task(hook.apply(WORDS, FACTS)) for _ in range(5)]
+            await asyncio.to_thread(begun.wait)
+            now[0] = 0.02
+        assert [call.result() for call in calls] == [WORDS] * 5
+        assert hook.describe()["timeouts"] == 5
+        is_free.set()
 
 
 async def test_a_hook_that_wants_to_end_the_program_does_not() -> None:

@@ -18,6 +18,7 @@ from whisper_streaming.text_hook.rewrite import rewrite
 from whisper_streaming.text_hook.stage import TextFacts, TextHookStage
 
 _LOG_INTERVAL_S: Final = 60.0
+_SHORTEST_WAIT_S: Final = 0.001
 
 logger = logging.getLogger("whisper_streaming.text_hook")
 
@@ -44,29 +45,45 @@ class HookStats:
     is_stuck: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    job: Future[Words]
+    begun: float
+
+
 class TextHook:
     """One hook for all sessions, called with one text at a time.
 
     Args:
         function: Gets a text and the facts, gives the text to send.
         name: For log lines.
-        timeout_s: A text that takes longer goes out unchanged.
+        timeout_s: A call that takes longer is waited for no more; its text goes out unchanged.
         rules: When a segment is complete.
+        clock: Seconds that only go forward.
     """
 
     def __init__(
-        self, function: Function, name: str, *, timeout_s: float, rules: SegmentRules
+        self,
+        function: Function,
+        name: str,
+        *,
+        timeout_s: float,
+        rules: SegmentRules,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._function = function
         self._name = name
         self._timeout_s = timeout_s
         self._rules = rules
+        self._clock = clock
         self._jobs: SimpleQueue[tuple[Future[Words], Words, TextFacts] | None] = SimpleQueue()
+        self._running: _Call | None = None  # set in the thread
         self._stuck: Future[Words] | None = None
         self._stats = HookStats()
         self._logged_at: float | None = None
         # A daemon: a call that never returns must not keep the server from ending.
-        threading.Thread(target=self._work, name="text-hook", daemon=True).start()
+        self._thread = threading.Thread(target=self._work, name="text-hook", daemon=True)
+        self._thread.start()
 
     def create_stage(self, context: StageContext) -> TextHookStage:
         """For a session that begins."""
@@ -97,25 +114,41 @@ class TextHook:
         self._stats.calls += 1
         job = Future[Words]()
         self._jobs.put((job, words, facts))
+        answer = asyncio.wrap_future(job)
         try:
-            async with asyncio.timeout(self._timeout_s):
-                return await asyncio.wrap_future(job)
-        except TimeoutError:
-            if not job.cancelled():  # it runs: cancelling only takes what waits out of the queue
-                self._stuck = job
+            await self._wait_for(answer)
+        finally:
+            answer.cancel()  # takes what still waits out of the queue
+        if answer.cancelled():
             self._stats.timeouts += 1
             self._report(f"did not answer within {self._timeout_s:g} s", None)
-        except Exception as error:  # noqa: BLE001 - the operator's program may raise anything
+        elif (error := answer.exception()) is not None:
             self._stats.failures += 1
             self._report(f"failed: {type(error).__name__}", error)
+        else:
+            return answer.result()
         return words
+
+    async def _wait_for(self, answer: asyncio.Future[Words]) -> None:
+        """Wait while calls come back: a text that waits for those of others is not late by itself.
+
+        Otherwise nothing would be redacted when many sessions speak at once.
+        """
+        while not answer.done() and not self._is_stuck and self._thread.is_alive():
+            running = self._running
+            taken_s = 0.0 if running is None else self._clock() - running.begun
+            if running is not None and taken_s >= self._timeout_s:
+                self._stuck = running.job
+            else:
+                left_s = max(self._timeout_s - taken_s, _SHORTEST_WAIT_S)
+                await asyncio.wait({answer}, timeout=left_s)
 
     @property
     def _is_stuck(self) -> bool:
         return self._stuck is not None and not self._stuck.done()
 
-    def _report(self, what: str, error: Exception | None) -> None:
-        now = time.monotonic()
+    def _report(self, what: str, error: BaseException | None) -> None:
+        now = self._clock()
         if self._logged_at is None or now - self._logged_at >= _LOG_INTERVAL_S:
             self._logged_at = now
             logger.error(
@@ -127,12 +160,13 @@ class TextHook:
             future, words, facts = job
             if not future.set_running_or_notify_cancel():
                 continue
+            self._running = _Call(future, self._clock())
             try:
-                result = self._call(words, facts)
+                result: Words | BaseException = self._call(words, facts)
             except BaseException as error:  # noqa: BLE001 - also sys.exit() in the hook
-                _finish(future, error)
-            else:
-                _finish(future, result)
+                result = error
+            self._running = None
+            _finish(future, result)
 
     def _call(self, words: Words, facts: TextFacts) -> Words:
         text = self._function(join_words(words).strip(), facts)
@@ -145,8 +179,8 @@ def _finish(future: Future[Words], result: Words | BaseException) -> None:
     # Who waited may have given up, and cancelled it, just now.
     with contextlib.suppress(Exception):
         if isinstance(result, BaseException):
-            future.set_exception(
-                result if isinstance(result, Exception) else RuntimeError(repr(result))
-            )
+            # A future of asyncio takes no StopIteration.
+            is_plain = isinstance(result, Exception) and not isinstance(result, StopIteration)
+            future.set_exception(result if is_plain else RuntimeError(repr(result)))
         else:
             future.set_result(result)
