@@ -189,6 +189,7 @@ def test_the_settings_name_folders_and_programs(tmp_path: Path) -> None:
         ("python:no_such_module:create", ConfigurationError, "No module named 'no_such_module'"),
         ("python:math", ConfigurationError, "write python:MODULE:FUNCTION"),
         ("python:math:no_such_function", ConfigurationError, "has no attribute"),
+        ("python:builtins:list", ConfigurationError, "'list' object has no attribute 'name'"),
     ],
 )
 def test_what_cannot_be_loaded_stops_the_start(

@@ -70,12 +70,20 @@ async def test_inside_speech_it_cuts_at_pauses_and_hears_nothing_twice() -> None
 async def test_words_begin_and_end_with_their_utterance_whatever_their_times() -> None:
     translator, decoder = listening(loud((2.0, 3.0), (5.0, 6.8)))
 
-    await translator.translate(Passage(1.0, 4.0, "", "tr", speech_start=2.5, speech_end=5.0))
-    await translator.translate(Passage(7.0, 9.0, "", "tr", speech_start=6.0, speech_end=9.9))
+    await translator.translate(Passage(1.0, 4.6, "", "tr", speech_start=2.5, speech_end=5.0))
+    await translator.translate(Passage(7.0, 9.5, "", "tr", speech_start=6.0, speech_end=9.9))
     first, second = decoder.requests
 
     assert (first.start, first.end) == (2.88, 5.2)
     assert (second.start, second.end) == (6.68, 10.0)
+
+
+async def test_what_goes_on_as_speech_long_after_the_words_is_not_heard() -> None:
+    translator, decoder = listening(loud((2.2, 2.5)))
+
+    await translator.translate(Passage(1.0, 2.0, "", "tr", speech_end=9.0))
+
+    assert decoder.requests[0].end == 2.32
 
 
 @in_virtual_time

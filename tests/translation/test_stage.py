@@ -59,7 +59,9 @@ class TimedTexts(TextPool):
 class Session:
     """A stage between a source that the test fills and what comes out, with its time."""
 
-    def __init__(self, texts: TextPool, language: str | None = "de") -> None:
+    def __init__(
+        self, texts: TextPool, language: str | None = "de", *, was_asked: bool = True
+    ) -> None:
         self.source = Outbox(None)
         self.out: list[tuple[float, Event]] = []
         self.stage = TranslationStage(
@@ -67,6 +69,7 @@ class Session:
             PassageFeed(SegmentRules(), language),
             timeout_s=TIMEOUT_S,
             log=SessionLogger(logging.getLogger("whisper_streaming.session"), {"session": "1"}),
+            was_asked=was_asked,
         )
 
     def emit(self, events: Sequence[Event]) -> None:
@@ -216,6 +219,16 @@ async def test_the_language_that_is_wanted_needs_no_translation() -> None:
     assert texts.asked == []
     assert session.translations() == [None, None]
     assert session.notices() == ["what is said in 'en' already is not translated"]
+
+
+@in_virtual_time
+async def test_who_did_not_ask_is_not_told_that_nothing_needs_a_translation() -> None:
+    session = Session(TimedTexts(), "en", was_asked=False)
+
+    await session.run(said(0, " yes"), [ENDED])
+
+    assert session.translations() == [None]
+    assert session.notices() == []
 
 
 @in_virtual_time

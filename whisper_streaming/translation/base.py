@@ -5,7 +5,7 @@ from typing import Protocol
 
 
 class Translator(Protocol):
-    """Translates text. Blocking; one thread at a time calls it.
+    """Translates text. Blocking; one thread at a time calls :meth:`translate`.
 
     Languages are Whisper's codes (``"de"``), or NLLB's where Whisper has none (``"zho_Hant"``).
     """
@@ -21,7 +21,7 @@ class Translator(Protocol):
         ...
 
     def supports(self, source: str, target: str) -> bool:
-        """Whether it translates from ``source`` to ``target``."""
+        """Whether it translates from ``source`` to ``target``. Called in the event loop."""
         ...
 
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:

@@ -11,7 +11,7 @@ from whisper_streaming.errors import ModelLoadError
 if TYPE_CHECKING:
     from sentencepiece import SentencePieceProcessor
 
-INSTALL: Final = "pip install 'whisper-streaming[translate]'"
+INSTALL: Final = "in the clone, pip install '.[translate]'"
 
 
 class Pieces(Protocol):

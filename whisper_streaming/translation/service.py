@@ -107,6 +107,7 @@ class Translation:
             PassageFeed(self._rules, job.written, longest_s=longest_s, listens=not job.is_english),
             timeout_s=self._settings.timeout_s,
             log=context.log,
+            was_asked=context.wishes.target_language is not None,
         )
 
     def close(self) -> None:
@@ -181,8 +182,8 @@ def _load_one(name: str, settings: TranslationSettings) -> Translator:
         return CTranslate2Translator(name, settings)
     module, _, function = name.removeprefix(_PYTHON).partition(":")
     try:
-        create = getattr(importlib.import_module(module), function)
-        translator: Translator = create()
+        translator: Translator = getattr(importlib.import_module(module), function)()
+        _ = translator.name, translator.targets, translator.supports, translator.translate
     except Exception as exc:  # whatever a program of the operator's does
         raise ConfigurationError(
             f"the translator {name} cannot be made: {type(exc).__name__}: {exc}; "

@@ -132,7 +132,8 @@ class SpeechTranslator:
         power = float(np.mean(np.square(audio.read(start, words_end))))
         before = audio.read(earliest, min(start + _REACH, words_end))
         begin = earliest + cut_before(before, start - earliest, power)
-        if passage.speech_end is not None:
+        # Else what was found to be speech goes on, and it is no words.
+        if passage.speech_end is not None and passage.speech_end <= passage.end + REACH_S:
             end = max(end, samples_of(passage.speech_end)) + _AFTER_SPEECH
             return begin, min(end, audio.end_sample)
         after = audio.read(words_end, min(words_end + _REACH, audio.end_sample))

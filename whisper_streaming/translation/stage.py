@@ -50,15 +50,23 @@ class TranslationStage:
         timeout_s: A passage that takes longer is given up; so is what is left so long after the
             last words.
         log: Of the session.
+        was_asked: The client itself asked, so it is told where nothing needs a translation.
     """
 
     def __init__(
-        self, translator: SessionTranslator, feed: PassageFeed, *, timeout_s: float, log: Log
+        self,
+        translator: SessionTranslator,
+        feed: PassageFeed,
+        *,
+        timeout_s: float,
+        log: Log,
+        was_asked: bool = True,
     ) -> None:
         self._translator = translator
         self._feed = feed
         self._timeout_s = timeout_s
         self._log = log
+        self._was_asked = was_asked
         self._waiting: deque[Passage] = deque()
         self._current: Passage | None = None  # is being translated
         self._given_up: list[Passage] = []
@@ -68,9 +76,11 @@ class TranslationStage:
         self._count = _Count()
 
     def receive_audio(self, samples: FloatArray) -> None:
+        """See :class:`~whisper_streaming.live.stages.Stage`."""
         self._translator.receive_audio(samples)
 
     async def run(self, source: EventSource, emit: Emit) -> None:
+        """See :class:`~whisper_streaming.live.stages.Stage`."""
         async with asyncio.TaskGroup() as tasks:
             translating = tasks.create_task(self._translate_all(emit), name="translate")
             terminal: list[Event] = []
@@ -197,7 +207,7 @@ class TranslationStage:
 
     def _skip(self, passage: Passage, emit: Emit) -> None:
         notice = None
-        if not self._count.needless:
+        if self._was_asked and not self._count.needless:
             notice = f"what is said in {self._translator.target!r} already is not translated"
         self._count.needless += 1
         self._tell(passage, None, emit, notice)

@@ -76,6 +76,7 @@ class TextPool:
         self._waiting: deque[_Job] = deque()
         self._idle_work: deque[_Job] = deque()  # done only while nothing else waits
         self._busy_since: float | None = None
+        self._has_batch = False
         self._is_closed = False
         self._texts = self._batches = self._failures = 0
         if self._translators:
@@ -138,8 +139,8 @@ class TextPool:
             self._waiting.clear()
             self._idle_work.clear()
             self._changed.notify()
-            is_busy = self._busy_since is not None
-        if not was_closed and not is_busy:  # what a call uses must stay
+            has_batch = self._has_batch
+        if not was_closed and not has_batch:  # what a call uses must stay
             for translator in self._translators:
                 translator.close()
 
@@ -155,7 +156,7 @@ class TextPool:
     def _take_batch(self) -> list[_Job] | None:
         """The oldest text and those that may go with it; None when closed."""
         with self._changed:
-            self._busy_since = None
+            self._has_batch = False
             while not self._waiting and not self._idle_work and not self._is_closed:
                 self._changed.wait()
             if self._is_closed:
@@ -164,18 +165,17 @@ class TextPool:
             batch = [job for job in queue if job.key == queue[0].key][:MAX_BATCH]
             for job in batch:
                 queue.remove(job)
-            self._busy_since = self._clock()
+            self._has_batch = True
         return [job for job in batch if job.answer.set_running_or_notify_cancel()]
 
     def _run(self, batch: Sequence[_Job]) -> None:
         if not batch:
             return
         try:
-            texts = _call(batch)
+            texts = self._call(batch)
         except Exception as exc:  # noqa: BLE001 - the boundary: a translator may raise anything
             if len(batch) > 1:  # one text alone tells which is to blame
                 for job in batch:
-                    self._busy_since = self._clock()
                     self._run([job])
                 return
             self._fail(batch[0], exc)
@@ -185,6 +185,19 @@ class TextPool:
         for job, text in zip(batch, texts, strict=True):
             job.answer.set_result(text)
 
+    def _call(self, batch: Sequence[_Job]) -> list[str]:
+        first = batch[0]
+        self._busy_since = self._clock()
+        try:
+            texts = first.translator.translate(
+                [job.text for job in batch], first.source, first.target
+            )
+        finally:
+            self._busy_since = None  # before anybody is answered and asks for more
+        if len(texts) != len(batch):
+            raise TranslationError(f"{len(texts)} translations for {len(batch)} texts")
+        return texts
+
     def _fail(self, job: _Job, cause: Exception) -> None:
         self._failures += 1
         # Where one fails, all often do: sessions count theirs, and the first has the cause.
@@ -193,11 +206,3 @@ class TextPool:
         failure = TranslationError("the translator failed")
         failure.__cause__ = cause
         job.answer.set_exception(failure)
-
-
-def _call(batch: Sequence[_Job]) -> list[str]:
-    first = batch[0]
-    texts = first.translator.translate([job.text for job in batch], first.source, first.target)
-    if len(texts) != len(batch):
-        raise TranslationError(f"{len(texts)} translations for {len(batch)} texts")
-    return texts
