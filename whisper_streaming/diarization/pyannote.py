@@ -39,7 +39,7 @@ class PyannoteEmbedder:
         except ImportError as exc:
             raise ModelLoadError(
                 "a speaker embedding of pyannote needs the extra whisperx: "
-                "pip install 'whisper-streaming[whisperx]', in an environment of its own"
+                "in the clone, pip install '.[whisperx]' in an environment of its own"
             ) from exc
         checkpoint = _find_checkpoint(Path(folder))
         try:
