@@ -60,8 +60,7 @@ class SharedAligner:
         self._slowest_s = 0.0
         self._lock = threading.Lock()
         self._thread = ThreadPoolExecutor(1, "align")
-        # Loading takes minutes where a model is fetched first; words of other languages go on.
-        self._loader = ThreadPoolExecutor(1, "load-align-model")
+        self._one_by_one = threading.Lock()
 
     async def align(
         self,
@@ -99,17 +98,18 @@ class SharedAligner:
 
     def describe(self) -> dict[str, object]:
         """For the status page."""
+        with self._lock:
+            languages = sorted(self._models)
         return {
-            "languages": sorted(self._models),
+            "languages": languages,
             "aligned_words": self._aligned,
             "late_words": self._late,
             "slowest_s": round(self._slowest_s, 3),
         }
 
     def close(self) -> None:
-        """End the threads. What is being fetched is not waited for."""
+        """End the thread. What is being fetched is not waited for."""
         self._thread.shutdown(wait=True, cancel_futures=True)
-        self._loader.shutdown(wait=False, cancel_futures=True)
 
     def _create(self, context: StageContext, hold_s: float) -> AlignmentStage | None:
         options = context.setup.session.options
@@ -125,7 +125,14 @@ class SharedAligner:
                 return self._models[language]
             if language not in self._loading and language not in self._complaints:
                 self._loading.add(language)
-                self._loader.submit(self._load_now, language)
+                # Takes minutes where the model is fetched first. Words of other languages go on,
+                # and the process may end meanwhile.
+                threading.Thread(
+                    target=self._load_now,
+                    args=(language,),
+                    name=f"load-align-model-{language}",
+                    daemon=True,
+                ).start()
         return None
 
     def _load_warm(self, language: str) -> AlignModel:
@@ -152,7 +159,8 @@ class SharedAligner:
 
     def _load_now(self, language: str) -> None:
         try:
-            model = self._load_warm(language)
+            with self._one_by_one:
+                model = self._load_warm(language)
         except ModelLoadError as error:
             logger.warning("words in %r are not aligned: %s", language, error)
             with self._lock:

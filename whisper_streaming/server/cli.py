@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, get_args
 
@@ -55,10 +55,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
     arguments = parser.parse_args(argv)
     try:
-        _check_whisperx(arguments)
         config = load_config(
             flags=flags_of(arguments), toml_path=arguments.config, environ=os.environ
         )
+        _check_whisperx(arguments, config)
         setup_logging(config.log_level)
         WhisperStreamingServer(config).run(on_started=_announce)
     except WhisperStreamingError as error:
@@ -370,12 +370,10 @@ def _add_whisperx_flags(group: "argparse._ArgumentGroup") -> None:
     )
 
 
-def _check_whisperx(arguments: argparse.Namespace) -> None:
-    """Refuse what only whisperx uses where another backend is sure to run."""
-    given: Mapping[str, object] = vars(arguments)
-    kind = given.get("backend.kind", None if arguments.config else "faster_whisper")
+def _check_whisperx(arguments: argparse.Namespace, config: ServerConfig) -> None:
+    """Refuse flags that another backend than whisperx does nothing with."""
     for name, flag in _WHISPERX_FLAGS.items():
-        if name in given and kind not in ("whisperx", None):
+        if name in vars(arguments) and config.backend.kind != "whisperx":
             raise ConfigurationError(f"{flag} belongs to --backend whisperx; leave it out")
 
 
