@@ -109,7 +109,8 @@ async def test_a_target_that_cannot_be_had_is_refused_in_words() -> None:
 
     assert answer["status"] == "ERROR"
     assert answer["message"] == (
-        "target_language 'fr': this server does not translate from 'de' to it; leave it out"
+        "target_language 'fr': this server does not translate from 'de' to it; leave it out, "
+        "or take en"
     )
     assert code == 1007
 

@@ -93,7 +93,7 @@ class Translation:
         if wished is None and (job.written == target or not is_possible):
             return None  # the operator's default is for those whom it fits
         if job.written != target and not is_possible:
-            raise InvalidMessage(self._refusal(job.written, target))
+            raise InvalidMessage(self._refusal(setup, job))
         return job
 
     def _create_stage(self, context: StageContext, job: "_Job") -> TranslationStage:
@@ -123,12 +123,15 @@ class Translation:
             return target in self._pool.targets
         return self._pool.supports(source, target)
 
-    def _refusal(self, source: str | None, target: str) -> str:
-        known = ", ".join(self._pool.targets)
-        origin = "" if source is None else f"from {source!r} "
+    def _refusal(self, setup: SessionSetup, job: "_Job") -> str:
+        possible = {each for each in self._pool.targets if self._knows(job.written, each)}
+        if job.written != ENGLISH and _Job.of(setup, ENGLISH, by_ear=self._settings.by_ear).by_ear:
+            possible.add(ENGLISH)
+        origin = "" if job.written is None else f"from {job.written!r} "
+        choice = f", or take {' or '.join(sorted(possible))}" if possible else ""
         return (
-            f"target_language {target[:_MAX_SHOWN]!r}: this server does not translate {origin}to "
-            f"it; leave it out{f', or take one of {known}' if known else ''}"
+            f"target_language {job.target[:_MAX_SHOWN]!r}: this server does not translate "
+            f"{origin}to it; leave it out{choice}"
         )
 
 
