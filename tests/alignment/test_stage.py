@@ -122,8 +122,21 @@ def test_neighbours_on_both_sides_are_aligned_too() -> None:
     assert [text for _, text, _, _ in aligner.asked] == [" a b c d e", " b c d", " c d e f", " g"]
     assert [w.text for w in committed(sent)] == [f" {letter}" for letter in "abcdefg"]
     first, *_, last = aligner.asked
-    assert first[2:] == (samples_of(0.6), samples_of(1.4))
-    assert last[2:] == (samples_of(4.6), samples_of(1.1))
+    assert first[2:] == (0, samples_of(2.0))
+    assert last[2:] == (samples_of(4.0), samples_of(1.7))
+
+
+def test_an_utterance_is_not_looked_for_in_the_one_before() -> None:
+    aligner = ShiftingAligner()
+
+    run(
+        AlignmentStage(aligner, language="en", hold_s=HOLD_S),
+        [WordsCommitted(0, said("a", 1.0)), UtteranceEnded(0, 1.3)],
+        [WordsCommitted(1, said("b", 1.7)), END],
+    )
+
+    _, (_, _, start, _) = aligner.asked
+    assert start == samples_of(1.21)
 
 
 def test_times_never_go_back_even_into_open_words() -> None:

@@ -182,7 +182,8 @@ class SharedAligner:
         began = time.perf_counter()
         try:
             aligned = align(model, words, samples, start_sample)
-        except RuntimeError:
+        # Of torch, and of arrays of another shape than promised.
+        except (RuntimeError, ValueError, IndexError):
             logger.exception("%d words could not be aligned", len(words))
             return None
         self._slowest_s = max(self._slowest_s, time.perf_counter() - began)

@@ -19,8 +19,8 @@ from whisper_streaming.live.stages import Emit, EventSource
 
 CONTEXT_WORDS: Final = 2
 """Words on either side that are aligned, too, so that a new word is not found in a neighbour."""
-LEAD_S: Final = 0.4
-"""Audio in front of a word that has no neighbour there: attention may be late."""
+LEAD_S: Final = 1.0
+"""Audio in front of a word that has no neighbour there: attention may be so late."""
 TAIL_S: Final = 0.5
 """Audio behind the last word of an utterance."""
 KEPT_WINDOW_S: Final = 40.0
@@ -102,7 +102,7 @@ class AlignmentStage:
     async def _align(self, words: Words, after: Words) -> Words:
         """``words``, aligned if that can be had, and never before what was sent."""
         known = (*self._before, *words, *after)
-        start = samples_of(max(0.0, known[0].start - (0.0 if self._before else LEAD_S)))
+        start = samples_of(self._where_to_begin(known[0].start))
         end = samples_of(known[-1].end + (0.0 if after else TAIL_S))
         end = min(end, self._audio.end_sample)
         aligned: Words | None = None
@@ -117,6 +117,12 @@ class AlignmentStage:
         self._before = (*self._before, *sent)[-CONTEXT_WORDS:]
         self._sent_until = sent[-1].end
         return sent
+
+    def _where_to_begin(self, start: float) -> float:
+        """Not in an earlier utterance: its words would be taken for these."""
+        if self._before:
+            return start
+        return max(start - LEAD_S, min(self._sent_until, start), 0.0)
 
     def _complaints(self) -> list[Event]:
         """Say once why there are no aligned times."""
