@@ -213,7 +213,7 @@ async def test_a_fault_costs_labels_and_no_words(
 async def test_a_word_whose_audio_is_gone_is_of_who_spoke_last(thread: EmbedderThread) -> None:
     stage = stage_of(thread, 0, 1)
     await run(stage, said(1, HELLO), said(2, WHO, IS))
-    for _ in range(40):
+    for _ in range(70):
         stage.receive_audio(voice(0))
 
     (events,) = await run(stage, said(3, ME))

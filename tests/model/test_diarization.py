@@ -1,6 +1,5 @@
 """Speaker labels of the embedded network in live sessions of the embedded model."""
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from tests.model.listening import Listener
 from tests.model.recordings import load
 from tests.model.speakers import Talk, label_live, rightly_labelled, sentences_of
-from whisper_streaming.client import TranscriptionClient
+from tests.server.peers import session
 from whisper_streaming.config import (
     BackendSettings,
     DiarizationSettings,
@@ -56,18 +55,23 @@ async def test_a_dialogue_through_the_server() -> None:
         host="127.0.0.1",
         port=0,
         backend=BackendSettings(models=("demo",), device="cpu", threads=2, workers=1),
-        limits=LimitSettings(calibration_s=0),
+        limits=LimitSettings(max_message_bytes=2**22, calibration_s=0),
         diarization=DiarizationSettings(enabled=True, hold_s=PATIENT),
     )
     server = WhisperStreamingServer(config)
-    async with server.serving():
-        client = TranscriptionClient("127.0.0.1", server.port, word_timestamps=True, realtime=False)
-        result = await asyncio.to_thread(client, load("en-dialogue-2spk").samples)
+    async with (
+        server.serving(),
+        session(server, word_timestamps=True, send_last_n_segments=100) as peer,
+    ):
+        # All at once: then every utterance is decoded once, whatever else the machine does.
+        await peer.socket.send(load("en-dialogue-2spk").samples.tobytes())
+        await peer.finish()
 
     talk = Talk(load("en-dialogue-2spk").samples, tuple(sentences_of("en-dialogue-2spk")))
+    last = next(message for message in reversed(peer.messages) if "segments" in message)
     words = [
-        Word(word["word"], word["start"], word["end"], speaker=segment.get("speaker"))
-        for segment in result.segments
+        Word(word["word"], float(word["start"]), float(word["end"]), speaker=segment["speaker"])
+        for segment in last["segments"]  # type: ignore[attr-defined]
         for word in segment["words"]
     ]
     assert len(words) > 80

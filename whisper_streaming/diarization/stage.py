@@ -32,8 +32,8 @@ from whisper_streaming.diarization.voices import (
 from whisper_streaming.errors import BackendError
 from whisper_streaming.live.stages import Emit, EventSource
 
-AUDIO_S: Final = 30.0
-"""Newest audio that is kept: a word that is committed later than that gets a guess."""
+AUDIO_S: Final = 60.0
+"""Newest audio that is kept, 4 MB: a word that is committed later than that gets a guess."""
 MAX_DUE: Final = 8
 """Questions of a session that may wait for the embedder; beyond them its words get a guess."""
 

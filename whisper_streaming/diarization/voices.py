@@ -23,6 +23,9 @@ _STEP: Final = 4
 _FAMILIAR_S: Final = 4.0
 """Speech after which the centre of a voice hardly moves any more."""
 
+_FULL_STRETCH_S: Final = 1.6
+"""From here on more speech makes an embedding hardly surer."""
+
 _ANY_SIMILARITY: Final = 2.0  # from one end of the cosine to the other
 
 _SHORTEST_WORD_S: Final = 0.1
@@ -41,8 +44,8 @@ class VoiceRules:
         same_above: Two voices that are more similar than this are one.
         switch_cost: By how much another voice must fit better, within a run of words.
         pause_switch_cost: The same after a pause.
-        doubt: By how much less similar speech may be to a voice that was hardly heard: one stretch
-            varies more than the centre of many.
+        doubt: By how much less similar speech may be to a voice that was hardly heard, and by how
+            much if it is short: one stretch varies more than the centre of many.
         min_new_s: Less speech founds no new voice, except the first one.
         min_speakers: While fewer are known, a new one is believed more easily.
         eagerness: By how much more easily.
@@ -201,7 +204,9 @@ class Voices:
         if not long:
             return []
         allowances = np.array([voice.allowance(rules) for voice in self._voices])
-        known = (self._similarities(long) + allowances).max(axis=1)
+        # A short stretch varies more, too.
+        brevity = np.array([max(0.0, 1.0 - each.speech_s / _FULL_STRETCH_S) for each in long])
+        known = (self._similarities(long) + allowances).max(axis=1) + brevity * rules.doubt
         strangers = [each for each, best in zip(long, known, strict=True) if best < below]
         return self._alike(strangers, long[int(known.argmin())]) if strangers else []
 
