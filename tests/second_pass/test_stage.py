@@ -6,13 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.live_kit.programs import run, said, scripted_engine
 from tests.server.peers import TIMEOUT_S, WORDS, connected, scripted_config, serving, session
 from whisper_streaming.backends.scripted import ScriptedBackend, spoken
 from whisper_streaming.client import AsyncTranscriptionClient
-from whisper_streaming.config import SecondPassSettings, ServerConfig, TextHookSettings
+from whisper_streaming.config import (
+    PolicySettings,
+    SecondPassSettings,
+    ServerConfig,
+    TextHookSettings,
+)
 from whisper_streaming.core.audio import SAMPLE_RATE
 from whisper_streaming.core.hypothesis import DecodeRequest, Hypothesis, Word
 from whisper_streaming.errors import DecodeError
@@ -25,10 +31,11 @@ SAID = ["first", "second."]
 class LooksTwice(ScriptedBackend):
     """Hears in capitals what it is given a second time."""
 
-    def __init__(self, *, fails: bool = False) -> None:
+    def __init__(self, *, fails: bool = False, is_deaf: bool = False) -> None:
         super().__init__()
         self.background: list[DecodeRequest] = []
         self.fails = fails
+        self.is_deaf = is_deaf
 
     def decode_batch(self, requests: Sequence[DecodeRequest]) -> list[Hypothesis]:
         heard = super().decode_batch(requests)
@@ -38,6 +45,8 @@ class LooksTwice(ScriptedBackend):
                 if self.fails:
                     raise DecodeError("the second look fails")
                 heard[index] = _in_capitals(heard[index])
+                if self.is_deaf:
+                    heard[index] = replace(heard[index], words=())
         return heard
 
 
@@ -151,6 +160,7 @@ async def test_a_second_look_holds_no_place() -> None:
     [
         ({"max_audio_s": 1.0}, LooksTwice(), "it is longer than 0.000277778 hours"),
         ({}, LooksTwice(fails=True), "the transcription model failed"),
+        ({}, LooksTwice(is_deaf=True), "it heard nothing"),
         ({"timeout_s": 0.000001}, LooksTwice(), "it took longer than 1e-06 s"),
     ],
 )
@@ -202,6 +212,29 @@ async def test_what_there_was_no_room_for_is_heard_in_a_second_piece() -> None:
     assert [request.end_sample for request in backend.background] == [
         backend.background[0].end_sample
     ] * 2
+
+
+@pytest.mark.parametrize("is_per_utterance", [True, False])
+async def test_utterances_in_several_languages_stay_what_they_are(is_per_utterance: bool) -> None:
+    backend = LooksTwice()
+    policy = PolicySettings(language_lock="utterance" if is_per_utterance else "session")
+    config = _config().model_copy(update={"policy": policy})
+    turkish, german = "bir iki üç dört beş altı yedi", "eins zwei drei vier fünf sechs sieben"
+    pause = np.zeros(2 * SAMPLE_RATE, np.float32)
+    said_in = spoken(turkish.split(), language="tr"), spoken(german.split(), language="de")
+    audio = np.concatenate([said_in[0], pause, said_in[1]])
+    async with serving(config, backend) as server:
+        client = AsyncTranscriptionClient("127.0.0.1", server.port, language="tr,de,en")
+        result = await client.transcribe(audio)
+
+    assert result.text == f"{turkish} {german}"
+    assert result.best.text == result.text.upper()
+    asked = {(each.options.language, each.options.candidates) for each in backend.background}
+    if is_per_utterance:
+        assert asked == {(None, ("tr", "de"))}
+        assert len(backend.background) == 2  # each by itself
+    else:
+        assert {language for language, _ in asked} == {"tr"}
 
 
 async def test_a_server_that_stops_does_not_wait_for_a_second_look() -> None:

@@ -10,6 +10,7 @@ from whisper_streaming.core.audio import FloatArray
 from whisper_streaming.core.events import (
     AudioAccount,
     Event,
+    LanguageDetected,
     SessionEnded,
     SpeakersRevised,
     UtteranceEnded,
@@ -33,6 +34,7 @@ class Relabelling:
         self._stages = stages
         self._queues = [Outbox(None) for _ in range(len(stages) + 1)]
         self._utterances: list[Words] = []
+        self._language: str | None = None
         self._revisions: list[SpeakersRevised] = []
 
     @asynccontextmanager
@@ -61,9 +63,12 @@ class Relabelling:
         for stage in self._stages:
             stage.receive_audio(samples)
 
-    async def label(self, words: Words, end_s: float) -> None:
+    async def label(self, words: Words, end_s: float, language: str | None) -> None:
         """Give the next utterance to the stages, and wait for what they make of it."""
         number = len(self._utterances) + 1
+        if language is not None and language != self._language:
+            self._language = language
+            self._queues[0].put([LanguageDetected(language, 1.0)])
         self._queues[0].put([WordsCommitted(number, words), UtteranceEnded(number, end_s)])
         labelled: Words = ()
         async for event in self._results(UtteranceEnded):

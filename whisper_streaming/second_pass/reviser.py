@@ -32,7 +32,7 @@ class RevisionRules:
     """How a recording is transcribed.
 
     Attributes:
-        options: Of the session, with the language that was decided.
+        options: Of the session, with the language that was decided; None if it is to be detected.
         profile: Of its model.
         endpoint: What is speech.
         beam_size: Hypotheses that are followed at once.
@@ -78,6 +78,11 @@ class Reviser:
         """How much of the recording was looked at, in [0, 1]."""
         return self._done / max(1, self._recording.samples)
 
+    @property
+    def _may_change_language(self) -> bool:
+        options = self._rules.options
+        return options.language is None and len(options.candidates) > 1
+
     async def utterances(self) -> tuple[Words, ...]:
         """The words of the recording.
 
@@ -94,7 +99,9 @@ class Reviser:
             probs,
             self._rules.endpoint,
             longest_s=longest_s,
-            merged_s=min(longest_s, profile.final_bucket_s - profile.bucket_pad_s),
+            merged_s=0.0
+            if self._may_change_language
+            else min(longest_s, profile.final_bucket_s - profile.bucket_pad_s),
         )
         async with self._relabelling.running():
             for window in windows:
@@ -114,23 +121,26 @@ class Reviser:
             self._relabelling.receive_audio(piece)
         self._done = max(self._done, end)
         words: Words = ()
+        language: str | None = None
         while start < end:
-            heard, start = await self._hear(start, end)
+            heard, start, language = await self._hear(start, end)
             words += heard
         if words:
-            await self._relabelling.label(words, seconds(end))
+            await self._relabelling.label(words, seconds(end), language)
 
-    async def _hear(self, start: int, end: int) -> tuple[Words, int]:
-        """The words of a window, and where to go on: where there was no room for more of them."""
+    async def _hear(self, start: int, end: int) -> tuple[Words, int, str]:
+        """The words of a window, where there was no room for more of them, and their language."""
         request = await self._request(start, end)
         hypothesis = await self._decoder.decode(request)
         assert hypothesis is not None  # a request is always needed
         words = self._hearing.spoken_words(request, hypothesis)
         if heard_until(request, hypothesis) == end or len(words) < 2:
-            return words, end
+            return words, end, hypothesis.language
         # The last word may be half of one; it is heard anew, whole.
         rest = samples_of(words[-1].start)
-        return (words[:-1], rest) if start < rest < end else (words, end)
+        if not start < rest < end:
+            return words, end, hypothesis.language
+        return words[:-1], rest, hypothesis.language
 
     async def _request(self, start: int, end: int) -> DecodeRequest:
         rules = self._rules

@@ -8,10 +8,12 @@ from typing import Final
 from whisper_streaming.config import SecondPassSettings
 from whisper_streaming.core.audio import SAMPLE_RATE, FloatArray, samples_of
 from whisper_streaming.core.events import (
+    Event,
     LanguageDetected,
     SessionEnded,
     SessionNotice,
     TranscriptRevised,
+    WordsCommitted,
 )
 from whisper_streaming.core.hypothesis import Words
 from whisper_streaming.errors import SlowConsumer, WhisperStreamingError
@@ -26,8 +28,8 @@ _NOT_KEPT: Final = "the audio could not be kept"
 _FLUSH_SAMPLES: Final = 5 * SAMPLE_RATE
 """Samples that wait in memory."""
 
-CreateReviser = Callable[[Recording, str | None], Reviser]
-"""Makes what looks at a recording again, in the language that was spoken."""
+CreateReviser = Callable[[Recording, Sequence[str]], Reviser]
+"""Makes what looks at a recording again, in the languages that were spoken."""
 
 
 @dataclass(slots=True)
@@ -72,7 +74,7 @@ class SecondPass:
     def create_stage(self, context: StageContext) -> "SecondPassStage":
         """For a session that begins."""
         return SecondPassStage(
-            lambda recording, language: self._create_reviser(context, recording, language),
+            lambda recording, languages: self._create_reviser(context, recording, languages),
             self._settings,
             context,
             self._stats,
@@ -83,10 +85,12 @@ class SecondPass:
         return asdict(self._stats)
 
     def _create_reviser(
-        self, context: StageContext, recording: Recording, language: str | None
+        self, context: StageContext, recording: Recording, languages: Sequence[str]
     ) -> Reviser:
         setup = context.setup
-        options = replace(setup.session.options, language=language)
+        options = replace(setup.session.options, language=next(reversed(languages), None))
+        if setup.session.language.is_per_utterance and len(languages) > 1:
+            options = replace(options, language=None, candidates=tuple(languages))
         context = replace(
             context,
             setup=replace(setup, session=replace(setup.session, options=options)),
@@ -129,7 +133,9 @@ class SecondPassStage:
         self._log = context.log
         self._stopping = context.stopping
         self._stats = stats
-        self._language = context.setup.session.options.language
+        given = context.setup.session.options.language
+        self._languages = [] if given is None else [given]  # the newest last
+        self._has_words = False
         self._recording = Recording(samples_of(settings.max_audio_s))
         self._has_much = asyncio.Event()  # to write
         self._fault: str | None = None  # why the audio is not kept any more
@@ -147,8 +153,7 @@ class SecondPassStage:
         try:
             while events := await source.take():
                 for event in events:
-                    if isinstance(event, LanguageDetected):
-                        self._language = event.language
+                    self._note(event)
                     if isinstance(event, SessionEnded):
                         keeping.cancel()
                         await asyncio.wait({keeping})
@@ -158,6 +163,13 @@ class SecondPassStage:
             keeping.cancel()
             # It may have to wait for a disk that is slow at what another thread writes.
             await asyncio.to_thread(self._recording.close)
+
+    def _note(self, event: Event) -> None:
+        match event:
+            case WordsCommitted():
+                self._has_words = True
+            case LanguageDetected(language=language):
+                self._languages = [*(one for one in self._languages if one != language), language]
 
     async def _keep(self) -> None:
         """Write the audio while it comes."""
@@ -188,7 +200,7 @@ class SecondPassStage:
             self._tell_failure("it failed", emit)
         else:
             self._stats.done += 1
-            emit([TranscriptRevised(utterances, self._language)])
+            emit([TranscriptRevised(utterances, next(reversed(self._languages), None))])
         finally:
             self._stats.running -= 1
 
@@ -239,7 +251,10 @@ class SecondPassStage:
         except OSError as error:
             self._log.warning("audio is not kept: %s", error)
             raise _GivenUp(_NOT_KEPT) from error
-        return await self._create_reviser(self._recording, self._language).utterances()
+        utterances = await self._create_reviser(self._recording, self._languages).utterances()
+        if self._has_words and not any(utterances):
+            raise _GivenUp("it heard nothing")  # which is no better transcript
+        return utterances
 
 
 class _GivenUp(Exception):
