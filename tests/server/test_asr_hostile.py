@@ -172,8 +172,9 @@ async def test_sessions_of_a_decoder_that_is_killed_are_told_and_others_go_on(
 ) -> None:
     decoder_log.listen(caplog)
     raw = SPEECH[len(SPEECH) - 2 * len(spoken(WORDS)) :]
+    middle = len(raw) // 2  # between two words: in the pause, what was said counts as over
     async with connected(server, "/asr") as samples, connected(server, "/asr") as victim:
-        await send(samples, raw[:HALF])
+        await send(samples, raw[:middle])
         await send(victim, SPEECH)
         while "ten." not in str(await victim.read()):
             pass
@@ -183,7 +184,7 @@ async def test_sessions_of_a_decoder_that_is_killed_are_told_and_others_go_on(
         told = await read_to_close(victim)
         async with honest_neighbour(server):  # in a new process
             pass
-        await send(samples, raw[HALF:])
+        await send(samples, raw[middle:])
         undisturbed = await finish(samples)
 
     assert (victim.socket.close_code, words(told)) == (1011, WORDS)

@@ -61,7 +61,8 @@ async def test_a_client_beyond_what_the_machine_carries_waits(
         assert "measured scripted: real-time factor" in caplog.text
         capacity = capacity_of(server)
         assert capacity["estimated_sessions"] == 1
-        measured, advice = describe_pace(server)
+        # Between them, on a busy machine: that even one session is too many.
+        measured, *_, advice = describe_pace(server)
         assert measured.startswith("measured scripted: real-time factor ")
         assert advice.startswith("While 1 of the 2 clients speak, the next one is told to wait")
         assert "--set limits.measured_admission=false" in advice

@@ -44,7 +44,8 @@ async ([title, wav]) => {
 
 
 def captions(page: Page) -> str:
-    return " ".join(page.locator("#captions .line-words").all_inner_texts())
+    rows = page.locator("#captions li[data-kind=speech] .line-words")  # and no pauses
+    return " ".join(rows.all_inner_texts())
 
 
 def stop(page: Page) -> None:
