@@ -202,11 +202,13 @@ async def test_a_server_of_your_own_says_what_is_wrong(own_server: OwnServer) ->
 
 async def test_a_server_of_your_own_reads_a_url_as_ours_does(own_server: OwnServer) -> None:
     empty, code = await converse(own_server, "language=&mode=&token=", int16(SENTENCE).tobytes())
-    wished, _ = await converse(own_server, "mode=foo&target_language=fr", bytes(2))
+    wished, _ = await converse(own_server, "mode=foo", bytes(2))
+    refused, *closing = await converse(own_server, "target_language=fr", bytes(2))
 
     assert (shown(empty), code) == (SENTENCE.text, 1000)
     assert (empty[0]["mode"], wished[0]["mode"]) == ("full", "foo")
-    assert "target_language is without effect" in wished[1]["warning"]
+    assert "target_language 'fr': this server does not translate" in refused[0]["error"]
+    assert closing == [4400]
 
 
 async def test_a_server_of_your_own_outlives_clients_that_leave(own_server: OwnServer) -> None:
