@@ -116,25 +116,26 @@ class TextHook:
         self._jobs.put((job, words, facts))
         answer = asyncio.wrap_future(job)
         try:
-            await self._wait_for(answer)
+            await self._wait_for(job, answer)
         finally:
             answer.cancel()  # takes what still waits out of the queue
-        if answer.cancelled():
+        # The job itself: a loop that was held up knows of its answer too late.
+        if not job.done() or job.cancelled():
             self._stats.timeouts += 1
             self._report(f"did not answer within {self._timeout_s:g} s", None)
-        elif (error := answer.exception()) is not None:
+        elif (error := job.exception()) is not None:
             self._stats.failures += 1
             self._report(f"failed: {type(error).__name__}", error)
         else:
-            return answer.result()
+            return job.result()
         return words
 
-    async def _wait_for(self, answer: asyncio.Future[Words]) -> None:
+    async def _wait_for(self, job: Future[Words], answer: asyncio.Future[Words]) -> None:
         """Wait while calls come back: a text that waits for those of others is not late by itself.
 
         Otherwise nothing would be redacted when many sessions speak at once.
         """
-        while not answer.done() and not self._is_stuck and self._thread.is_alive():
+        while not job.done() and not self._is_stuck and self._thread.is_alive():
             running = self._running
             taken_s = 0.0 if running is None else self._clock() - running.begun
             if running is not None and taken_s >= self._timeout_s:
