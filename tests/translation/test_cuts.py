@@ -53,6 +53,13 @@ def test_words_end_in_the_first_pause(pauses: list[tuple[float, float]], expecte
     assert seconds(cut_after(sound(0.5, *pauses), POWER)) == pytest.approx(expected_s)
 
 
+def test_what_nothing_follows_belongs_to_the_words() -> None:
+    plosive = sound(0.3, (0.1, 0.16))
+
+    assert cut_after(plosive, POWER, is_end=True) == len(plosive)
+    assert seconds(cut_after(sound(0.4, (0.1, 0.4)), POWER, is_end=True)) == pytest.approx(0.22)
+
+
 def test_a_pause_may_be_as_loud_as_noise_15_db_below_the_words() -> None:
     just_quiet, too_loud = (LOUD * 10 ** (level / 20) for level in (-15.5, -14.5))
 

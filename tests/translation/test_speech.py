@@ -74,8 +74,9 @@ async def test_words_begin_and_end_with_their_utterance_whatever_their_times() -
     await translator.translate(Passage(7.0, 9.5, "", "tr", speech_start=6.0, speech_end=9.9))
     first, second = decoder.requests
 
-    assert (first.start, first.end) == (2.88, 5.2)
-    assert (second.start, second.end) == (6.68, 10.0)
+    assert (first.start, first.end) == (2.88, 5.12)
+    assert second.start == 6.68
+    assert second.end > 9.9
 
 
 async def test_what_goes_on_as_speech_long_after_the_words_is_not_heard() -> None:
@@ -102,7 +103,7 @@ async def test_it_waits_for_the_sound_after_the_words_but_not_for_who_sends_no_m
     began = asyncio.get_running_loop().time()
     await translator.translate(passage(2.0, 2.4))
 
-    assert asyncio.get_running_loop().time() - began == pytest.approx(0.5)
+    assert asyncio.get_running_loop().time() - began == pytest.approx(2.0)
     assert len(decoder.requests) == 2
 
 

@@ -40,20 +40,24 @@ def cut_before(samples: FloatArray, word_start: int, power: float) -> int:
     return _quietest(powers[: word_start // _FRAME], word_start)
 
 
-def cut_after(samples: FloatArray, power: float) -> int:
+def cut_after(samples: FloatArray, power: float, *, is_end: bool = False) -> int:
     """Where the words end: in the first pause.
 
     Args:
         samples: float32, shape (n,), mono, 16 kHz: from the time at which the last word is said to
             end.
         power: Mean square of the words.
+        is_end: Nothing follows ``samples``, so that they belong to the words.
 
     Returns:
-        An index into ``samples``; without a pause the quietest moment of the first 0.3 s.
+        An index into ``samples``; without a pause the quietest moment of the first 0.3 s, or the
+        end of the audio.
     """
     powers = _frame_powers(samples)
     for begin, end in _pauses(powers, power):
         return min(end, begin + _KEPT_FRAMES) * _FRAME
+    if is_end:
+        return len(samples)
     near = powers[: round(0.3 / _FRAME_S)]
     return _quietest(near, len(near) * _FRAME)
 

@@ -24,8 +24,7 @@ QUIET_S: Final = 60.0
 """Who says nothing for so long is silent, and not behind."""
 
 _REACH: Final = samples_of(REACH_S)
-_AFTER_SPEECH: Final = samples_of(0.2)
-_PATIENCE_S: Final = 0.5
+_PATIENCE_S: Final = 2.0  # after which a server takes an input for idle by default
 _MAX_NEW_TOKENS: Final = 224  # half of what a Whisper decoder holds, as faster-whisper
 
 
@@ -94,9 +93,7 @@ class SpeechTranslator:
 
         Who sends no more for a while is not waited for.
         """
-        needed = samples_of(passage.end) + _REACH
-        if passage.speech_end is not None:
-            needed = samples_of(max(passage.end, passage.speech_end)) + _AFTER_SPEECH
+        needed = samples_of(_words_end(passage)) + _REACH
         try:
             while self._audio.end_sample < needed and not self._is_complete:
                 self._arrived.clear()
@@ -118,23 +115,29 @@ class SpeechTranslator:
 
     def _cut(self, passage: Passage) -> tuple[int, int]:
         """First sample and end of what is heard of ``passage``."""
-        audio, end = self._audio, samples_of(passage.end)
+        audio = self._audio
         earliest = max(
             samples_of(passage.start) - _REACH,
             samples_of(passage.speech_start),
             self._translated_until,
         )
         start = max(samples_of(passage.start), earliest)
-        words_end = min(end, audio.end_sample)
+        words_end = min(samples_of(_words_end(passage)), audio.end_sample)
         if earliest < audio.start_sample or start >= words_end:
             raise TranslationError("it came too late for the audio that is kept")
-        self._translated_until = words_end
+        self._translated_until = min(samples_of(passage.end), words_end)
         power = float(np.mean(np.square(audio.read(start, words_end))))
         before = audio.read(earliest, min(start + _REACH, words_end))
         begin = earliest + cut_before(before, start - earliest, power)
-        # Else what was found to be speech goes on, and it is no words.
-        if passage.speech_end is not None and passage.speech_end <= passage.end + REACH_S:
-            end = max(end, samples_of(passage.speech_end)) + _AFTER_SPEECH
-            return begin, min(end, audio.end_sample)
         after = audio.read(words_end, min(words_end + _REACH, audio.end_sample))
-        return begin, words_end + cut_after(after, power)
+        return begin, words_end + cut_after(after, power, is_end=len(after) < _REACH)
+
+
+def _words_end(passage: Passage) -> float:
+    """Where its last word ends at the earliest: with its utterance, which ends in a pause.
+
+    What was found to be speech long after the last word is no words.
+    """
+    if passage.speech_end is None or passage.speech_end > passage.end + REACH_S:
+        return passage.end
+    return max(passage.end, passage.speech_end)
