@@ -469,6 +469,28 @@ def test_a_doubtful_last_window_is_decoded_again_too() -> None:
     assert (again.is_last, again.prompt) == (True, "")
 
 
+def test_the_doubtful_words_of_an_upload_are_decoded_again_as_well() -> None:
+    session = speaking(replace(ENGLISH, context_s=60.0))
+    for _ in range(4):
+        feed(session, 3.2, speech=False)
+        feed(session, 2.56, speech=True)
+    requested(session)
+    session.receive_hypothesis(hypothesis("the cat"))  # the rest waits
+    doubtful = requested(session)
+    assert doubtful.prompt == " the cat"
+    session.receive_hypothesis(replace(hypothesis("the cap"), average_logprob=-1.0))
+
+    again = requested(session)
+    assert (again.start, again.end, again.prompt) == (doubtful.start, doubtful.end, "")
+    # It was in doubt without context, too: the next one is not looked at twice.
+    session.receive_hypothesis(replace(hypothesis("the cap"), average_logprob=-1.0))
+    following = requested(session)
+    assert following.start > again.start
+    assert following.prompt == " the cap"
+    session.receive_hypothesis(replace(hypothesis("the cup"), average_logprob=-1.0))
+    assert requested(session).start > following.start
+
+
 def test_a_long_window_is_cut_before_its_last_committed_words() -> None:
     rules = WindowRules(max_window_s=10.0, trim_window_s=2.0, keep_words=2)
     session = speaking(replace(ENGLISH, window=rules), duration_s=2.496)

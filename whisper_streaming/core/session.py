@@ -50,8 +50,8 @@ _FAILURES_TO_GIVE_UP = 3
 _SHORTEST_SILENCE_S = 0.1
 # As much as a decode of a slow model takes.
 _LATE_S = 2.0
-# With so much audio behind a window there is no time to look at it twice.
-_NO_SECOND_LOOK_S = 6.0
+# With so much audio behind a window it is looked at twice only if that has helped the last time.
+_MUCH_WAITING_S = 6.0
 # Longer pauses are not worth a place in a window.
 _LONGEST_JOINED_PAUSE_S = 2.0
 
@@ -112,6 +112,7 @@ class Session:
         self._spoken_until = 0  # last word of the utterances before
         is_translation = config.options.task == "translate"
         self._context = Context(config.options.prompt, is_translation=is_translation)
+        self._context_misleads = True  # a doubtful window is worth a look without context
         self._in_flight: DecodeRequest | None = None
         self._failures = 0
         self._input = _Input.OPEN
@@ -443,13 +444,18 @@ class Session:
 
         Once words are committed they are the better context, and it is too late to change them.
         """
+        if request.prefix:
+            return False
+        if not is_doubtful(hypothesis):
+            self._context_misleads = True  # what it was without doubt, it may be again
+            return False
+        if not self._context.has_words:
+            self._context_misleads = False  # it is in doubt without any
+            return False
+        # An upload has much waiting at once. So has a slow model; one that is lost, as with noise,
+        # would be asked for everything twice and fall behind for good.
         waiting = self._audio.end_sample - request.end_sample
-        return (
-            self._context.has_words
-            and not request.prefix
-            and waiting <= samples_of(_NO_SECOND_LOOK_S)
-            and is_doubtful(hypothesis)
-        )
+        return self._context_misleads or waiting <= samples_of(_MUCH_WAITING_S)
 
     def _lose(self, end: int, reason: GapReason) -> None:
         lost = self._ledger.book_gap(self._ledger.cursor, end)
