@@ -122,6 +122,7 @@ def test_the_sound_of_a_tab_is_captioned(page: Page, server: Server, recording: 
     expect_words(page)
 
 
+@pytest.mark.alone  # it waits for words that a starved browser may cut off
 @pytest.mark.parametrize(
     ("document", "place"), [("captions.md", "#captions"), ("integration.md", "#text")]
 )
