@@ -53,6 +53,7 @@ def load_stages(config: ServerConfig) -> StageSet:
                 create_vad(config.vad.detector),
                 knows_voices=config.vad.detector == "silero",
                 relabel=relabel,
+                is_recorded=config.record.dir is not None,
             )
             creators.append(second_pass.create_stage)
             sections["second_pass"] = second_pass.describe

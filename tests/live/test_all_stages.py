@@ -132,7 +132,7 @@ class Passage:
         return "".join(captions[start] for start in sorted(captions))
 
     def _stages(self) -> Sequence[Stage]:
-        wishes = Configure(uid="a", language="de")
+        wishes = Configure(uid="a", language="de", takes_revision=True)
         setup = set_up_session(wishes, ServerConfig(), ScriptedBackend().info)
         context = StageContext(wishes, setup, SecondThoughts(), LOG)
         second_pass = SecondPass(

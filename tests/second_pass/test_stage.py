@@ -15,6 +15,7 @@ from whisper_streaming.backends.scripted import ScriptedBackend, spoken
 from whisper_streaming.client import AsyncTranscriptionClient
 from whisper_streaming.config import (
     PolicySettings,
+    RecordSettings,
     SecondPassSettings,
     ServerConfig,
     TextHookSettings,
@@ -106,12 +107,18 @@ async def test_our_client_gives_both_transcripts() -> None:
     assert result.best.complete
 
 
-async def test_a_client_of_others_gets_what_it_understands() -> None:
-    async with serving(_config(), LooksTwice()) as server, session(server) as peer:
-        await peer.send_audio(spoken(SAID))
-        assert await peer.finish() == " ".join(SAID)
+async def test_a_client_that_would_not_understand_it_does_not_wait_for_it(tmp_path: Path) -> None:
+    records = RecordSettings(dir=str(tmp_path / "records"))
+    for config, looks in [(_config(), 0), (_config().model_copy(update={"record": records}), 1)]:
+        async with serving(config, LooksTwice()) as server:
+            async with session(server) as peer:
+                await peer.send_audio(spoken(SAID))
+                assert await peer.finish() == " ".join(SAID)
+            assert _stats(server) == {"running": 0, "done": looks, "failed": 0}
+        assert not [message for message in peer.messages if "revision" in message]
 
-    assert not [message for message in peer.messages if "revision" in message]
+    [record] = (tmp_path / "records").glob("*.srt")
+    assert "FIRST SECOND." in record.read_text()
 
 
 async def test_the_lines_of_a_state_are_replaced() -> None:

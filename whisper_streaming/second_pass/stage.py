@@ -55,6 +55,7 @@ class SecondPass:
         vad: Finds speech in recordings.
         knows_voices: Whether it tells a voice from other sound.
         relabel: Make the stages that align words and name speakers.
+        is_recorded: Sessions are recorded, so that each of them gets a second look.
     """
 
     def __init__(
@@ -64,15 +65,19 @@ class SecondPass:
         *,
         knows_voices: bool,
         relabel: Sequence[CreateStage],
+        is_recorded: bool = False,
     ) -> None:
         self._settings = settings
         self._vad = vad
         self._knows_voices = knows_voices
         self._relabel = relabel
+        self._is_recorded = is_recorded
         self._stats = SecondPassStats()
 
-    def create_stage(self, context: StageContext) -> "SecondPassStage":
-        """For a session that begins."""
+    def create_stage(self, context: StageContext) -> "SecondPassStage | None":
+        """For a session that begins; None if nobody would see the result, and all would wait."""
+        if not (context.wishes.takes_revision or self._is_recorded):
+            return None
         return SecondPassStage(
             lambda recording, languages: self._create_reviser(context, recording, languages),
             self._settings,

@@ -75,8 +75,9 @@ class Routes:
         path, _, query = target.partition("?")
         if path.rstrip("/") == TEXT_STREAM_PATH:
             fields = parse_qs(query, keep_blank_values=True)
-            # Plain text has no place for a translation.
+            # Plain text has no place for a translation, nor for a second look.
             wishes = replace(parse_query(query), target_language=None).wishes()
+            wishes = replace(wishes, takes_revision=False)
             return TextStreamCodec(fields.get("format", ["f32"])[-1], rules, wishes=wishes)
         if path.rstrip("/") == ASR_PATH:
             return self._create_asr_codec(query, rules)

@@ -50,6 +50,7 @@ class Configure:
         vad: How speech is found.
         wants_speakers: The client asked who speaks.
         max_speakers: Speakers that can be told apart at the most; can only lower the setting.
+        takes_revision: The client can show a second look at the session, so it is worth its wait.
     """
 
     uid: str
@@ -65,6 +66,7 @@ class Configure:
     vad: VadWishes = field(default_factory=VadWishes)
     wants_speakers: bool = False
     max_speakers: int | None = None
+    takes_revision: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -188,6 +188,7 @@ class WhisperLiveServerCodec:
             target_language=options.wanted_translation,
             wants_speakers=options.enable_diarization,
             max_speakers=options.max_speakers,
+            takes_revision=options.summary,
             vad=_vad_wishes(options.vad_parameters),
         )
 
