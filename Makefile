@@ -18,7 +18,7 @@ WHISPERX_PIP_INSTALL := $(WHISPERX_VENV)/bin/python -m pip install --quiet \
 
 # Tests run in so many processes, twice the cores of a small machine: half of the time they wait for
 # speech or for programs to start. 0: in one, in their order, as a debugger wants it.
-PROCESSES := 4
+PROCESSES := 3
 # A test that ends its process, as one that hangs does in the end, is not tried again.
 PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --max-worker-restart 0
 
