@@ -113,10 +113,13 @@ class Transcript:
 
     Keeps the ``retain`` newest completed segments, so an endless session needs bounded memory;
     :meth:`apply` returns each segment when it completes. Words without visible text are ignored.
+
+    Attributes:
+        rules: When a segment is completed.
     """
 
     def __init__(self, rules: SegmentRules | None = None, *, retain: int = 1000) -> None:
-        self._rules = rules or SegmentRules()
+        self.rules = rules or SegmentRules()
         self._completed: deque[Segment] = deque(maxlen=retain)
         self._completed_count = 0
         self._completed_end = 0.0
@@ -197,8 +200,8 @@ class Transcript:
         completed: list[Segment] = []
         if self._open and self._ends_before(word):
             completed += self._complete(len(self._open))
-        while self._open and word.end - self._open[0][0].start > self._rules.max_s:
-            completed += self._complete(_best_cut(self._open, word, self._rules.max_s / 2))
+        while self._open and word.end - self._open[0][0].start > self.rules.max_s:
+            completed += self._complete(_best_cut(self._open, word, self.rules.max_s / 2))
         self._open.append((word,))
         return completed
 
@@ -206,7 +209,7 @@ class Transcript:
         speaker = _speaker(self._open)
         return (
             self._has_whole_sentence()
-            or word.start - self._open[-1][-1].end > self._rules.pause_s
+            or word.start - self._open[-1][-1].end > self.rules.pause_s
             or (word.speaker is not None and speaker is not None and word.speaker != speaker)
         )
 

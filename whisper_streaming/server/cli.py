@@ -216,21 +216,7 @@ def _add_session_flags(group: "argparse._ArgumentGroup") -> None:
         const="translate",
         help="the same as --task translate",
     )
-    group.add_argument(
-        "--target-language",
-        dest="translation.target_language",
-        metavar="CODE",
-        help="translate their words to this language, beside the words (default: none)",
-    )
-    group.add_argument(
-        "--translator-model",
-        dest="translation.models",
-        action="append",
-        metavar="PATH[:FROM-TO]",
-        help="translation model for sessions that ask for a target_language: a folder in "
-        "CTranslate2's format, OPUS-MT (opus-mt-tr-en, or PATH:tr-en) or NLLB; may be given several"
-        " times. English needs none: the loaded model hears every sentence a second time",
-    )
+    _add_translation_flags(group)
     group.add_argument(
         "--policy",
         dest="policy.kind",
@@ -255,6 +241,24 @@ def _add_session_flags(group: "argparse._ArgumentGroup") -> None:
         type=float,
         metavar="P",
         help="speech starts at this probability (default: 0.5)",
+    )
+
+
+def _add_translation_flags(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument(
+        "--target-language",
+        dest="translation.target_language",
+        metavar="CODE",
+        help="translate their words to this language, beside the words (default: none)",
+    )
+    group.add_argument(
+        "--translator-model",
+        dest="translation.models",
+        action="append",
+        metavar="PATH[:FROM-TO]",
+        help="translation model for sessions that ask for a target_language: a folder in "
+        "CTranslate2's format, OPUS-MT (opus-mt-tr-en, or PATH:tr-en) or NLLB; may be given several"
+        " times. English needs none: the loaded model hears every sentence a second time",
     )
 
 

@@ -70,7 +70,6 @@ class TextHookStage:
         is_translated: bool = False,
     ) -> None:
         self._apply = apply
-        self._rules = rules
         self._transcript = Transcript(rules, retain=1)
         self._uid = uid
         self._language = _ENGLISH if is_translated else language
@@ -134,7 +133,7 @@ class TextHookStage:
         utterances: list[Words] = []
         for utterance in event.utterances:
             words: Words = ()
-            for segment in fold([utterance], self._rules):
+            for segment in fold([utterance], self._transcript.rules):
                 words += await self._apply(segment.words, self._facts(segment, is_final=True))
             utterances.append(words)
         return replace(event, utterances=tuple(utterances))

@@ -60,7 +60,6 @@ class WhisperLiveServerCodec:
         self._options: Options | None = None
         self._pcm = PcmReader("float32")
         self._audio_ended = False
-        self._rules = rules
         self._transcript = Transcript(rules, retain=1)
         self._captions: CaptionWriter | None = None
         self._translations: TranslationWriter | None = None
@@ -217,7 +216,7 @@ class WhisperLiveServerCodec:
     def _revision(self, event: TranscriptRevised) -> list[str]:
         if self._captions is None or self._options is None or not self._options.summary:
             return []  # a stock client would not understand it
-        segments = self._captions.describe(fold(event.utterances, self._rules))
+        segments = self._captions.describe(fold(event.utterances, self._transcript.rules))
         return [self._message({"revision": {"language": event.language, "segments": segments}})]
 
     def _language(self, event: LanguageDetected) -> list[str]:

@@ -69,7 +69,6 @@ class LineView:
     def __init__(
         self, rules: SegmentRules | None, retention: Retention, *, has_open_line: bool
     ) -> None:
-        self._rules = rules
         self._transcript = Transcript(rules, retain=1)
         self._retention = retention
         self._has_open_line = has_open_line
@@ -161,7 +160,7 @@ class LineView:
         begin = self._lines[0].start if self._lines else 0.0  # older lines are dropped
         self._lines.clear()
         self._known_until = 0.0
-        for segment in fold(revision.utterances, self._rules):
+        for segment in fold(revision.utterances, self._transcript.rules):
             if segment.end > begin:
                 self._lines += [*self._silence_before(segment.start), self._line(segment)]
             self._known_until = max(self._known_until, segment.end)
