@@ -12,7 +12,7 @@ from whisper_streaming.config import ENV_PREFIX, ServerConfig
 _INTRODUCTION: Final = """\
 # Settings
 
-All settings of the server. This page is generated from `whisper_streaming/config.py`; a test
+All settings of the server. This page is generated from `whisper_streaming/config`; a test
 compares the two.
 
 A setting can be given, the last one wins:

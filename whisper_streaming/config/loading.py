@@ -1,0 +1,93 @@
+"""Where settings come from.
+
+Precedence, lowest first: defaults, TOML file, environment, command-line flags. Unknown keys
+are errors everywhere, because a misspelt setting that does nothing is worse than a refusal.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from whisper_streaming.config.server import ServerConfig
+from whisper_streaming.errors import ConfigurationError, describe_problems
+
+ENV_PREFIX: Final = "WHISPER_STREAMING__"
+
+
+def load_config(
+    *,
+    flags: Mapping[str, object] | None = None,
+    toml_path: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> ServerConfig:
+    """Merge the sources and validate the result.
+
+    Args:
+        flags: Dotted names (``"limits.max_clients"``) to values; only what the user gave.
+        toml_path: A TOML file with the structure of :class:`ServerConfig`.
+        environ: Variables such as ``WHISPER_STREAMING__LIMITS__MAX_CLIENTS=8``.
+
+    Raises:
+        ConfigurationError: Naming each wrong setting and what is wrong with it.
+    """
+    tree: dict[str, object] = {}
+    if toml_path is not None:
+        _merge(tree, _read_toml(toml_path))
+    for name, value in (environ or {}).items():
+        if name.startswith(ENV_PREFIX):
+            _set(tree, name.removeprefix(ENV_PREFIX).lower().split("__"), value)
+    for name, flag in (flags or {}).items():
+        _set(tree, name.split("."), flag)
+    try:
+        return ServerConfig.model_validate(tree)
+    except ValidationError as exc:
+        problems = describe_problems(exc.errors(include_url=False, include_input=False))
+        raise ConfigurationError(f"bad settings: {problems}") from exc
+
+
+def read_assignments(assignments: Iterable[str]) -> dict[str, object]:
+    """``GROUP.FIELD=VALUE`` as dotted names and values, for :func:`load_config`.
+
+    Raises:
+        ConfigurationError: If one has another form.
+    """
+    settings: dict[str, object] = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals or not name:
+            raise ConfigurationError(f"--set takes GROUP.FIELD=VALUE, not {assignment!r}")
+        settings[name.strip().replace("-", "_")] = value.strip()
+    return settings
+
+
+def _read_toml(path: Path) -> dict[str, object]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as exc:
+        raise ConfigurationError(f"cannot read the settings file {path}: {exc.strerror}") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise ConfigurationError(f"the settings file {path} is not valid TOML: {exc}") from exc
+
+
+def _set(tree: dict[str, object], path: list[str], value: object) -> None:
+    branch: dict[str, object] = {path[-1]: value}
+    for part in reversed(path[:-1]):
+        branch = {part: branch}
+    _merge(tree, branch)
+
+
+def _merge(tree: dict[str, object], newer: Mapping[str, object]) -> None:
+    for name, value in newer.items():
+        older = tree.get(name)
+        if isinstance(value, Mapping):
+            if name in tree and not isinstance(older, dict):
+                raise ConfigurationError(f"{name} is a group of settings, not {older!r}")
+            branch = older if isinstance(older, dict) else {}
+            _merge(branch, value)
+            tree[name] = branch
+        else:
+            tree[name] = value
