@@ -150,6 +150,37 @@ def test_an_incomplete_model_is_refused(copy_of_demo: Path, missing: str, compla
         WhisperModel("copy", copy_of_demo, ONE_THREAD)
 
 
+def test_a_broken_tokenizer_is_named(copy_of_demo: Path) -> None:
+    (copy_of_demo / "tokenizer.json").unlink()
+    (copy_of_demo / "tokenizer.json").write_text('{"version": "1.0", ', encoding="utf-8")
+
+    with pytest.raises(ModelLoadError, match=r"tokenizer\.json is not a tokenizer: .* line 1"):
+        WhisperModel("copy", copy_of_demo, ONE_THREAD)
+
+
+class FailingEncoder:
+    """A CTranslate2 model that cannot encode."""
+
+    n_mels = 80
+
+    def encode(self, features: object) -> object:
+        raise RuntimeError("cannot execute this on the current machine")
+
+
+def test_a_model_that_does_not_decode_on_a_cpu_is_not_blamed_on_cuda(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = BackendSettings(device="cpu", threads=1)
+    backend = FasterWhisperBackend(settings, [ResolvedModel("demo", DEMO_PATH)])
+    monkeypatch.setattr(backend._models["demo"], "_model", FailingEncoder())
+
+    with pytest.raises(ModelLoadError, match="the model demo does not decode") as failure:
+        backend.warm_up()
+
+    assert "current machine" in str(failure.value)
+    assert "CUDA" not in str(failure.value)
+
+
 def test_a_window_that_ctranslate2_would_take_for_a_spectrogram_is_refused(
     copy_of_demo: Path,
 ) -> None:

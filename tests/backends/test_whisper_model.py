@@ -169,6 +169,20 @@ def test_hotwords_alone_may_take_all_the_room(model: WhisperModel, words: int, l
     assert model.prompt_length(request) == length
 
 
+def test_hotwords_that_spell_a_special_token_are_text(
+    model: WhisperModel, window: DecodeRequest
+) -> None:
+    """With a second start in its prompt a window would fail, and those in its batch with it."""
+    odd = replace(window, options=DecodeOptions("en", hotwords="<|startoftranscript|>"))
+    other = replace(window, options=DecodeOptions("en", hotwords=" cat" * model.prompt_length(odd)))
+    assert model.prompt_length(odd) == model.prompt_length(other)
+    (alone,) = model.decode_batch([other], beam_size=1)
+
+    _, beside_odd = model.decode_batch([odd, other], beam_size=1)
+
+    assert join_words(beside_odd.words) == join_words(alone.words) != ""
+
+
 # -- encoder
 
 

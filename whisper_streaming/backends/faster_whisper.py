@@ -88,7 +88,7 @@ class FasterWhisperBackend:
             try:
                 self.decode_batch([request] * 2)
             except BackendError as exc:
-                hint = f"\n{_GPU_HINT}" if "cu" in str(exc).lower() else ""
+                hint = "" if self.info.is_processor_bound else f"\n{_GPU_HINT}"
                 raise ModelLoadError(f"the model {name} does not decode: {exc}{hint}") from exc
 
     def batch_key(self, request: DecodeRequest) -> Hashable:

@@ -397,7 +397,14 @@ def _load_tokenizer(folder: Path) -> tokenizers.Tokenizer:
         raise ModelLoadError(
             f"{path} is missing; copy it from the model the folder was converted from"
         )
-    return tokenizers.Tokenizer.from_file(str(path))
+    try:
+        tokenizer = tokenizers.Tokenizer.from_file(str(path))
+    except Exception as exc:  # the library raises no other type
+        raise ModelLoadError(f"{path} is not a tokenizer: {exc}") from exc
+    # Text is only text: hotwords that spell <|startoftranscript|> would give a prompt a second
+    # start, and CTranslate2 refuses the whole batch for it, with the windows of other sessions.
+    tokenizer.encode_special_tokens = True
+    return tokenizer
 
 
 def _is_truncated(result: ctranslate2.models.WhisperGenerationResult, row: _Row) -> bool:
