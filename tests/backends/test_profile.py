@@ -86,6 +86,34 @@ def test_a_profile_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("profile", "complaint"),
+    [
+        ('[["window"]]', "it is [['window']], not an object"),
+        ('{"window": {"longest": 3}}', "window has no field 'longest'"),
+        ('{"window": {"keep_words": "4"}}', "keep_words is '4', not a whole number"),
+        ('{"commit": {"sure_margin_s": null}}', "sure_margin_s is None, not a number"),
+        ('{"policy": "align_att"}', "policy is 'align_att', none of local_agreement, edge_commit"),
+        ('{"bucket_pad_s": Infinity}', "bucket_pad_s is inf, not a finite number"),
+    ],
+)
+def test_what_is_wrong_with_a_profile_is_said(tmp_path: Path, profile: str, complaint: str) -> None:
+    path = tmp_path / "streaming.json"
+    path.write_text(profile, encoding="utf-8")
+
+    with pytest.raises(ModelLoadError) as failure:
+        load_profile(tmp_path)
+
+    assert str(failure.value) == f"{path} is not a streaming profile: {complaint}"
+
+
+def test_a_profile_that_is_no_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "streaming.json").mkdir()
+
+    with pytest.raises(ModelLoadError, match=r"streaming\.json is not a streaming profile"):
+        load_profile(tmp_path)
+
+
+@pytest.mark.parametrize(
     "profile",
     [
         pytest.param("{", id="not JSON"),
@@ -113,6 +141,22 @@ def test_a_profile_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         pytest.param('{"commit": {"certain_margin_s": -0.1}}', id="another one"),
         pytest.param('{"commit": {"sure_margin_s": null}}', id="a margin that must be there"),
         pytest.param('{"commit": {"sure_probability": 97}}', id="percents"),
+        pytest.param('{"window": null}', id="nothing for an object"),
+        pytest.param('{"window_buckets_s": [0, 30]}', id="a bucket without room"),
+        pytest.param('{"window_buckets_s": [15, 60]}', id="a bucket longer than any Whisper has"),
+        pytest.param('{"window_buckets_s": ["15", "30"]}', id="texts for lengths"),
+        pytest.param('{"bucket_pad_s": -2}', id="buckets shorter than their windows"),
+        pytest.param('{"bucket_pad_s": NaN}', id="no number"),
+        pytest.param('{"final_bucket_s": 1e400}', id="no finite number"),
+        pytest.param('{"final_bucket_s": true}', id="a truth for a length"),
+        pytest.param('{"word_time_offset_s": "0.1"}', id="a text for an offset"),
+        pytest.param('{"prompt_lengths": [-16, 0]}', id="fewer tokens than none"),
+        pytest.param('{"prompt_lengths": [0, 0.5]}', id="half a token"),
+        pytest.param('{"prompt_lengths": [0, 400]}', id="no room for text behind the context"),
+        pytest.param('{"window": {"max_window_s": 1}}', id="a window that cannot move on"),
+        pytest.param('{"window": {"trim_window_s": "3"}}', id="a text for a window"),
+        pytest.param('{"window": {"trim_window_s": -3}}', id="a window below 0 s"),
+        pytest.param('{"window": {"keep_words": 2.5}}', id="half a word"),
     ],
 )
 def test_a_broken_profile_is_named(tmp_path: Path, profile: str) -> None:

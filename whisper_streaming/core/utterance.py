@@ -4,6 +4,7 @@ import math
 from collections import deque
 from dataclasses import replace
 from itertools import takewhile
+from typing import Final
 
 from whisper_streaming.core.audio import samples_of, seconds
 from whisper_streaming.core.hypothesis import (
@@ -20,6 +21,8 @@ from whisper_streaming.core.transcript import starts_word
 _FULL_WINDOW_MARGIN_S = 1.0
 # No word takes longer. One that seems to was stretched over noise by the alignment.
 _LONGEST_WORD_S = 3.0
+SHORTEST_WINDOW_S: Final = _FULL_WINDOW_MARGIN_S + _LONGEST_WORD_S
+"""A window that may not grow to this length could never hold a long word whole."""
 # CTranslate2 gives a window 224 tokens, a forced prefix included: new words need most of them.
 _LONGEST_PREFIX_TOKENS = 96
 # More audio mostly makes another word of a guess that ends so close to the end of the audio.
