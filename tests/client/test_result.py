@@ -38,13 +38,16 @@ def test_what_the_server_adds_is_passed_on() -> None:
             " Hi you",
             completed=False,
             committed_text=" Hi",
-            words=(WireWord(" Hi", 0.0, 0.4, 0.9),),
+            words=(WireWord(" Hi", 0.0, 0.4, 0.9), WireWord(" you", 0.5, 0.6, 0.8, True)),
             speaker="SPEAKER_01",
         )
     )
 
     assert fields["committed_text"] == " Hi"
-    assert fields["words"] == [{"word": " Hi", "start": 0.0, "end": 0.4, "probability": 0.9}]
+    assert fields["words"] == [
+        {"word": " Hi", "start": 0.0, "end": 0.4, "probability": 0.9},
+        {"word": " you", "start": 0.5, "end": 0.6, "probability": 0.8, "aligned": True},
+    ]
     assert fields["speaker"] == "SPEAKER_01"
 
 

@@ -316,7 +316,7 @@ def test_speakers_that_are_found_out_later_are_in_the_captions_at_the_end(bench:
 def test_a_second_look_takes_the_place_of_the_captions(bench: Bench) -> None:
     bench.hear(*said("Wreck a nice beach and more.", 1.0))
     recognised = tuple(
-        Word(f" {text}", 1.0 + index / 4, 1.25 + index / 4, 0.9)
+        Word(f" {text}", 1.0 + index / 4, 1.25 + index / 4, 0.9, is_aligned=index == 0)
         for index, text in enumerate(["Recognise", "speech."])
     )
     bench.hear(TranscriptRevised((recognised, ()), "en"), SessionEnded(ACCOUNT))
@@ -333,7 +333,10 @@ def test_a_second_look_takes_the_place_of_the_captions(bench: Bench) -> None:
             "number": 1, "start": 1.0, "end": 1.5, "text": "Recognise speech.", "language": "en",
             "speaker": None,
             "words": [
-                {"word": " Recognise", "start": 1.0, "end": 1.25, "probability": 0.9},
+                {
+                    "word": " Recognise", "start": 1.0, "end": 1.25, "probability": 0.9,
+                    "aligned": True,
+                },
                 {"word": " speech.", "start": 1.25, "end": 1.5, "probability": 0.9},
             ],
         }

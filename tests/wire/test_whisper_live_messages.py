@@ -78,12 +78,25 @@ SEGMENT = {"start": "0.000", "end": "1.500", "text": " Hi", "completed": True}
                         "text": " Hi",
                         "committed_text": " H",
                         "speaker": "A",
-                        "words": [{"word": " Hi", "start": "0.1", "end": 1, "probability": 0.5}],
+                        "words": [
+                            {"word": " Hi", "start": "0.1", "end": 1, "probability": 0.5},
+                            {"word": "", "start": 1, "end": 1, "aligned": True},
+                        ],
                     }
                 ]
             },
             Segments(
-                (WireSegment(0.0, 1.5, " Hi", False, " H", (WireWord(" Hi", 0.1, 1.0, 0.5),), "A"),)
+                (
+                    WireSegment(
+                        0.0,
+                        1.5,
+                        " Hi",
+                        False,
+                        " H",
+                        (WireWord(" Hi", 0.1, 1.0, 0.5), WireWord("", 1.0, 1.0, 1.0, True)),
+                        "A",
+                    ),
+                )
             ),
             id="everything",
         ),

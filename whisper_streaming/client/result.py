@@ -9,16 +9,21 @@ from whisper_streaming.wire.whisper_live_messages import (
     Summary,
     WireSegment,
     WireTranslation,
+    WireWord,
 )
 
 
 class TranscriptWord(TypedDict):
-    """One word of a segment; times in seconds, ``word`` with its leading space."""
+    """One word of a segment; times in seconds, ``word`` with its leading space.
+
+    ``aligned`` is there, and true, where the times were measured letter by letter.
+    """
 
     word: str
     start: float
     end: float
     probability: float
+    aligned: NotRequired[bool]
 
 
 class TranscriptSegment(TypedDict):
@@ -158,14 +163,18 @@ def segment_fields(segment: WireSegment) -> TranscriptSegment:
     if segment.committed_text is not None:
         fields["committed_text"] = segment.committed_text
     if segment.words:
-        fields["words"] = [
-            TranscriptWord(
-                word=word.word, start=word.start, end=word.end, probability=word.probability
-            )
-            for word in segment.words
-        ]
+        fields["words"] = [_word_fields(word) for word in segment.words]
     if segment.speaker is not None:
         fields["speaker"] = segment.speaker
+    return fields
+
+
+def _word_fields(word: WireWord) -> TranscriptWord:
+    fields = TranscriptWord(
+        word=word.word, start=word.start, end=word.end, probability=word.probability
+    )
+    if word.is_aligned:
+        fields["aligned"] = True
     return fields
 
 

@@ -114,6 +114,7 @@ def _segment_fields(segment: Segment, language: str | None) -> Line:
                 "start": word.start,
                 "end": word.end,
                 "probability": round(word.probability, _DECIMALS),
+                **({"aligned": True} if word.is_aligned else {}),
             }
             for word in segment.words
         ],

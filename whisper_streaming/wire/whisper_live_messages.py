@@ -123,12 +123,16 @@ def is_end_of_audio(message: str | bytes) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class WireWord:
-    """A word of a segment, times in seconds; ``word`` keeps its leading space."""
+    """A word of a segment, times in seconds; ``word`` keeps its leading space.
+
+    ``is_aligned``: the times were measured letter by letter.
+    """
 
     word: str
     start: float
     end: float
     probability: float
+    is_aligned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,6 +380,7 @@ def _segment(fields: dict[str, Any]) -> WireSegment:
                 start=_seconds(word["start"]),
                 end=_seconds(word["end"]),
                 probability=float(word.get("probability", 1.0)),
+                is_aligned=word.get("aligned") is True,
             )
             for word in fields.get("words") or ()
         ),
