@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from fnmatch import fnmatch
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -148,6 +149,15 @@ def test_the_container_is_not_root_and_checks_its_health() -> None:
     assert instructions[user] != "USER root"
     assert user < next(i for i, line in enumerate(instructions) if line.startswith("CMD "))
     assert "http://localhost:9090/healthz" in health
+
+
+def test_what_git_ignores_is_no_part_of_an_image() -> None:
+    """An environment of 8 GB would go to the daemon, and into the image."""
+    ignored = lines((ROOT / ".dockerignore").read_text())
+
+    for pattern in lines((ROOT / ".gitignore").read_text()):
+        name = pattern.strip("/")
+        assert any(fnmatch(name, each.removeprefix("**/")) for each in ignored), name
 
 
 @pytest.mark.requires_hadolint
