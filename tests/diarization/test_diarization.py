@@ -30,7 +30,7 @@ async def heard_speakers(settings: DiarizationSettings, wishes: Configure) -> se
             wishes,
             set_up_session(wishes, ServerConfig(), ScriptedBackend().info),
             DirectDecoder(ScriptedBackend()),
-            SessionLogger(logging.getLogger("whisper_streaming.session"), {"session": "1"}),
+            SessionLogger(logging.getLogger("whisper_streaming.session"), "1"),
         )
     )
     for number in range(3):

@@ -50,7 +50,7 @@ from whisper_streaming.wire.whisper_live import WhisperLiveServerCodec
 
 SECRET = "Straße"
 PATIENT_S = 30.0
-LOG = SessionLogger(logging.getLogger("whisper_streaming.session"), {"session": "1"})
+LOG = SessionLogger(logging.getLogger("whisper_streaming.session"), "1")
 
 
 class SecondThoughts:

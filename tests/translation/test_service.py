@@ -55,7 +55,7 @@ def creates(translation: Translation, wishes: Configure) -> bool:
         wishes,
         set_up_session(wishes, ServerConfig(), MODELS),
         DirectDecoder(lambda requests: []),
-        SessionLogger(logging.getLogger("whisper_streaming.session"), {"session": "1"}),
+        SessionLogger(logging.getLogger("whisper_streaming.session"), "1"),
     )
     try:
         return translation.create_stage(context) is not None

@@ -68,7 +68,7 @@ class Session:
             SessionTranslator(texts, None, "en"),
             PassageFeed(SegmentRules(), language),
             timeout_s=TIMEOUT_S,
-            log=SessionLogger(logging.getLogger("whisper_streaming.session"), {"session": "1"}),
+            log=SessionLogger(logging.getLogger("whisper_streaming.session"), "1"),
             was_asked=was_asked,
         )
 

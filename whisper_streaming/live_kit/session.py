@@ -52,7 +52,7 @@ class ProgramSession:
         self._codec = codec
         self._notices = notices
         self._ending = Ending.GONE  # as long as nothing else is known
-        self._log = SessionLogger(logger, {"session": f"library {runtime.number_session()}"})
+        self._log = SessionLogger(logger, f"library {runtime.number_session()}")
         options = setup.session.options
         self._log.info(
             "opened model=%s language=%s task=%s vad=%s",

@@ -81,7 +81,7 @@ class ServeClient:
         self._service = service
         self._label = label
         self._live: LiveSession[str] | None = None
-        self._log = SessionLogger(logger, {"session": label})
+        self._log = SessionLogger(logger, label)
 
     async def run(self) -> None:
         """Serve to the end and close the socket. Raises nothing but cancellation."""
@@ -147,7 +147,7 @@ class ServeClient:
         self, wishes: Configure, setup: SessionSetup, place: Place
     ) -> LiveSession[str]:
         service, session = self._service, Session(setup.session)
-        self._log = SessionLogger(logger, {"session": f"{place.number} {self._label}"})
+        self._log = SessionLogger(logger, f"{place.number} {self._label}")
         context = StageContext(wishes, setup, service.decoder, self._log, service.stopping)
         live = LiveSession(
             self._socket,
