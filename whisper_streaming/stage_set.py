@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Final
 
 from whisper_streaming.alignment import load_alignment
@@ -84,5 +85,11 @@ def _with_pyannote(config: ServerConfig) -> DiarizationSettings:
     # The hub's client takes a second to load, and hardly anybody needs it.
     from whisper_streaming.backends.hub_access import fetch_repository
 
-    folder = fetch_repository(PYANNOTE, token.get_secret_value())
+    folder = fetch_repository(
+        PYANNOTE, token.get_secret_value(), is_complete=_has_speaker_embedding
+    )
     return settings.model_copy(update={"model": str(folder)})
+
+
+def _has_speaker_embedding(folder: Path) -> bool:
+    return any((folder / each / "pytorch_model.bin").is_file() for each in ("embedding", "."))

@@ -117,10 +117,27 @@ def test_what_was_fetched_once_is_not_asked_for_again(tmp_path: Path) -> None:
     files = {"config.json": b"{}", "model.bin": b"weights", "flax_model.msgpack": b"other"}
     with serving(FakeHub({REPO: files})) as fake:
         hub = Hub(endpoint=fake.endpoint, cache_dir=tmp_path / "cache")
-        folder = fetch_repository(REPO, None, hub, unwanted=["*.msgpack"])
+        folder = fetch_repository(REPO, None, hub, is_complete=has_weights, unwanted=["*.msgpack"])
         asked = len(fake.requests)
-        again = fetch_repository(REPO, None, hub, unwanted=["*.msgpack"])
+        again = fetch_repository(REPO, None, hub, is_complete=has_weights, unwanted=["*.msgpack"])
 
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.bin"]
     assert again == folder
     assert len(fake.requests) == asked
+
+
+def test_what_a_cut_off_download_left_is_completed(tmp_path: Path) -> None:
+    files = {"config.json": b"{}", "model.bin": b"weights"}
+    with serving(FakeHub({REPO: files})) as fake:
+        hub = Hub(endpoint=fake.endpoint, cache_dir=tmp_path / "cache")
+        # Before 1.0, as whisperx wants it, the hub's client takes any folder of its cache for all.
+        half = fetch_repository(REPO, None, hub, is_complete=Path.is_dir, unwanted=["model.bin"])
+        assert not has_weights(half)
+
+        whole = fetch_repository(REPO, None, hub, is_complete=has_weights)
+
+    assert (whole / "model.bin").read_bytes() == b"weights"
+
+
+def has_weights(folder: Path) -> bool:
+    return (folder / "model.bin").is_file()

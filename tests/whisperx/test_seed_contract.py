@@ -34,7 +34,8 @@ def workshop(tmp_path: Path) -> Workshop:
     save_embedding(embedding)
     weights = (embedding / "embedding" / "pytorch_model.bin").read_bytes()
     with serving(FakeHub({PYANNOTE: {"pytorch_model.bin": weights}})) as hub:
-        fetch_repository(PYANNOTE, "T", Hub(endpoint=hub.endpoint, cache_dir=cache))
+        hub_of_test = Hub(endpoint=hub.endpoint, cache_dir=cache)
+        fetch_repository(PYANNOTE, "T", hub_of_test, is_complete=Path.is_dir)
     folder = tmp_path / "clone"
     folder.mkdir()
     # The align model of whisperx would come over the network, as a Whisper model would.

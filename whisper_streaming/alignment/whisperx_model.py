@@ -22,6 +22,7 @@ from whisper_streaming.errors import ModelLoadError
 
 # Weights for other frameworks, and folders of experiments.
 _UNWANTED: Final = ("*.msgpack", "*.h5", "*.ot", "*.onnx", "*.arpa", "*.bin.gz", "*/*")
+_NEEDED: Final = ("config.json", "vocab.json")
 _TORCHAUDIO: Final = "https://download.pytorch.org/torchaudio/models/"
 _PROBE_TIMEOUT_S: Final = 10.0
 _BLANKS: Final = ("[pad]", "<pad>")
@@ -107,8 +108,13 @@ def load_whisperx_model(
     if name in torchaudio.pipelines.__all__:
         _check_torchaudio(name)
     elif not Path(name).is_dir():
-        name = str(fetch_repository(name, token, unwanted=_UNWANTED))
+        name = str(fetch_repository(name, token, is_complete=_is_complete, unwanted=_UNWANTED))
     return WhisperXModel(language, name, device=device)
+
+
+def _is_complete(folder: Path) -> bool:
+    weights = (*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin"))
+    return bool(weights) and all((folder / name).is_file() for name in _NEEDED)
 
 
 def _check_torchaudio(name: str) -> None:

@@ -1,8 +1,9 @@
 """Models of the hub that may be behind a login: who is refused, and why."""
 
+import logging
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http.client import HTTPException
 from pathlib import Path
 from typing import Final
@@ -10,15 +11,22 @@ from typing import Final
 from huggingface_hub import constants, get_token, snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from whisper_streaming.backends.model_store import Hub, within
+from whisper_streaming.backends.model_store import Hub, progress_class, within
 from whisper_streaming.errors import ModelLoadError
+
+logger = logging.getLogger("whisper_streaming.backend")
 
 _TOKEN_FLAG: Final = "--huggingface-token"  # the flag, no secret
 _REFUSALS: Final = frozenset({401, 403})
 
 
 def fetch_repository(
-    repo: str, token: str | None, hub: Hub | None = None, *, unwanted: Sequence[str] = ()
+    repo: str,
+    token: str | None,
+    hub: Hub | None = None,
+    *,
+    is_complete: Callable[[Path], bool],
+    unwanted: Sequence[str] = (),
 ) -> Path:
     """The folder of ``repo``: from the cache, or fetched; that may take minutes.
 
@@ -26,6 +34,8 @@ def fetch_repository(
         repo: ``org/name``.
         token: None is the one of the environment or of an earlier login, if there is one.
         hub: Where it is.
+        is_complete: Whether a folder holds what will be read. One in the cache may not: a
+            download that was cut off leaves one, too.
         unwanted: Patterns of files that are left there.
 
     Raises:
@@ -34,14 +44,17 @@ def fetch_repository(
     """
     hub, patterns = hub or Hub(), list(unwanted)
     try:
-        return Path(
+        cached = Path(
             snapshot_download(
                 repo, local_files_only=True, cache_dir=hub.cache_dir, ignore_patterns=patterns
             )
         )
+        if is_complete(cached):
+            return cached
     except (LocalEntryNotFoundError, ValueError):  # not there; or no valid id
         pass
     check_access(repo, token, hub)
+    logger.info("fetching %s from %s into %s", repo, hub.address, hub.cache_path)
     try:
         return Path(
             snapshot_download(
@@ -50,6 +63,7 @@ def fetch_repository(
                 cache_dir=hub.cache_dir,
                 token=token,
                 ignore_patterns=patterns,
+                tqdm_class=progress_class(),
             )
         )
     # The library under the hub's client changes with its version and brings its own error types.

@@ -172,6 +172,14 @@ def within(limit_s: float, ask: Callable[[], Answer]) -> Answer | None:
     return answers[0] if answers else None
 
 
+def progress_class() -> type[LoggedProgress] | None:
+    """How a download shows how far it is; None is the hub's own bars, which need a terminal.
+
+    A log gets a line every few seconds instead.
+    """
+    return None if sys.stderr.isatty() else LoggedProgress
+
+
 def _has_file(folder: Path, pattern: str) -> bool:
     # A cache links to its blobs; a link whose blob was removed is no file.
     return any(path.is_file() and path.stat().st_size > 0 for path in folder.glob(pattern))
@@ -244,8 +252,7 @@ def _fetch(repo: str, hub: Hub) -> Path:
             endpoint=hub.endpoint,
             cache_dir=hub.cache_dir,
             allow_patterns=list(_WANTED_FILES),
-            # The hub's own bars need a terminal; a log gets a line every few seconds instead.
-            tqdm_class=None if sys.stderr.isatty() else LoggedProgress,
+            tqdm_class=progress_class(),
         )
     # The library under the hub's client changes with its version (requests, httpx, httpx2) and
     # brings error types of its own, so that none can be named here.
