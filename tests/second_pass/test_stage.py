@@ -97,7 +97,7 @@ async def test_the_end_of_a_session_brings_one_revision() -> None:
 async def test_our_client_gives_both_transcripts() -> None:
     audio = spoken(SAID, gap_s=2.0)
     async with serving(_config(), LooksTwice()) as server:
-        client = AsyncTranscriptionClient("127.0.0.1", server.port)
+        client = AsyncTranscriptionClient("127.0.0.1", server.port, realtime=False)
         result = await client.transcribe(audio)
 
     assert result.text == "first second."
@@ -135,7 +135,7 @@ async def test_the_text_hook_sees_the_second_look_too() -> None:
     hook = TextHookSettings(name="tests.text_hook.hooks:redact", timeout_s=30.0)
     config = _config().model_copy(update={"text_hook": hook})
     async with serving(config) as server:
-        client = AsyncTranscriptionClient("127.0.0.1", server.port)
+        client = AsyncTranscriptionClient("127.0.0.1", server.port, realtime=False)
         result = await client.transcribe(spoken(["the", "secret", "word"]))
 
     assert result.best.text == result.text == "the ***"
@@ -212,7 +212,9 @@ async def test_what_there_was_no_room_for_is_heard_in_a_second_piece() -> None:
     backend = Cramped()
     words = [f"w{number}" for number in range(6)]
     async with serving(_config(), backend) as server:
-        result = await AsyncTranscriptionClient("127.0.0.1", server.port).transcribe(spoken(words))
+        result = await AsyncTranscriptionClient(
+            "127.0.0.1", server.port, realtime=False
+        ).transcribe(spoken(words))
 
     assert result.text == " ".join(words)
     assert result.best.text == result.text.upper()
@@ -231,7 +233,9 @@ async def test_utterances_in_several_languages_stay_what_they_are(is_per_utteran
     said_in = spoken(turkish.split(), language="tr"), spoken(german.split(), language="de")
     audio = np.concatenate([said_in[0], pause, said_in[1]])
     async with serving(config, backend) as server:
-        client = AsyncTranscriptionClient("127.0.0.1", server.port, language="tr,de,en")
+        client = AsyncTranscriptionClient(
+            "127.0.0.1", server.port, language="tr,de,en", realtime=False
+        )
         result = await client.transcribe(audio)
 
     assert result.text == f"{turkish} {german}"

@@ -31,6 +31,7 @@ async def test_the_embedded_model_translates_turkish_sentence_by_sentence(
     recording = load("lang-tr")
     translator = SpeechTranslator(DirectDecoder(backend.decode_batch), OPTIONS)
     translator.receive_audio(recording.samples)
+    translator.finish()
 
     english = [
         await translator.translate(passage(sentence.start, sentence.end))
@@ -189,6 +190,7 @@ async def test_what_waits_to_be_heard_is_kept_within_a_bound() -> None:
 async def test_nothing_heard_is_no_translation(hypothesis: Hypothesis, reason: str) -> None:
     translator = SpeechTranslator(DirectDecoder(lambda requests: [hypothesis]), OPTIONS)
     translator.receive_audio(load("lang-tr").samples[:16_000])
+    translator.finish()
 
     with pytest.raises(TranslationError, match=reason):
         await translator.translate(passage(0.0, 1.0))
@@ -200,6 +202,7 @@ async def test_a_failed_decode_is_told_in_harmless_words() -> None:
 
     translator = SpeechTranslator(DirectDecoder(fail), OPTIONS)
     translator.receive_audio(load("lang-tr").samples[:16_000])
+    translator.finish()
 
     with pytest.raises(TranslationError) as caught:
         await translator.translate(passage(0.0, 1.0))
@@ -212,5 +215,6 @@ async def test_a_loop_is_cut() -> None:
         DirectDecoder(lambda requests: [Hypothesis(words, "tr")]), OPTIONS
     )
     translator.receive_audio(load("lang-tr").samples[: 16_000 * 4])
+    translator.finish()
 
     assert await translator.translate(passage(0.0, 4.0)) == "so"
