@@ -86,9 +86,14 @@ def test_only_a_single_language_is_known_beforehand(language: str, only: str | N
     ("flags", "complaint"),
     [
         ({"limits.max_clients": 0}, "limits.max_clients: Input should be greater"),
-        ({"limits.max_clowns": 1}, "limits.max_clowns: Extra inputs"),
-        ({"colour": "red"}, "colour: Extra inputs"),
-        ({"limits": 3}, "limits: Input should be"),
+        (
+            {"limits.max_clowns": 1},
+            "limits.max_clowns: there is no such setting; did you mean limits.max_clients?",
+        ),
+        ({"limits_max_clients": 1}, "no such setting; did you mean limits.max_clients?"),
+        ({"colour": "red"}, "bad settings: colour: there is no such setting"),
+        ({"limits": 3}, "limits: Input should be an object with named values"),
+        ({"tls.keyfile": "key.pem"}, "tls: a key needs a certificate"),
         ({"port": 70_000}, "port"),
         ({"limits.max_backlog_s": float("inf")}, "limits.max_backlog_s"),
         ({"endpoint.silence_s": float("nan")}, "endpoint.silence_s"),
@@ -111,6 +116,23 @@ def test_every_wrong_setting_is_named_at_once() -> None:
 def test_a_misspelt_variable_is_an_error() -> None:
     with pytest.raises(ConfigurationError, match=r"limits\.max_client"):
         load_config(environ={"WHISPER_STREAMING__LIMITS__MAX_CLIENT": "3"})
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("WHISPER_STREAMING_LIMITS_MAX_CLIENTS", "WHISPER_STREAMING__LIMITS__MAX_CLIENTS"),
+        ("WHISPER_STREAMING_LIMITS__MAX_CLIENTS", "WHISPER_STREAMING__LIMITS__MAX_CLIENTS"),
+        ("WHISPER_STREAMING_PORT", "WHISPER_STREAMING__PORT"),
+    ],
+)
+def test_a_variable_that_lacks_an_underscore_is_an_error(variable: str, meant: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{variable} sets nothing: write {meant}$"):
+        load_config(environ={variable: "3"})
+
+
+def test_variables_of_others_are_left_alone() -> None:
+    assert load_config(environ={"WHISPER_STREAMING_HOME": "/srv"}) == ServerConfig()
 
 
 def test_a_group_is_no_value() -> None:

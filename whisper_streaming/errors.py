@@ -284,9 +284,18 @@ def describe_problems(problems: Iterable[Mapping[str, object]]) -> str:
     Args:
         problems: What pydantic's ``ValidationError.errors()`` gives.
     """
-    lines = []
-    for problem in problems:
-        place = problem["loc"]
-        assert isinstance(place, tuple)
-        lines.append(f"{'.'.join(str(part) for part in place)}: {problem['msg']}")
-    return "; ".join(lines)
+    return "; ".join(f"{dotted_place(each)}: {_describe(each)}" for each in problems)
+
+
+def dotted_place(problem: Mapping[str, object]) -> str:
+    """``"limits.max_clients"``: the field that a problem of pydantic's is about."""
+    place = problem["loc"]
+    assert isinstance(place, tuple)
+    return ".".join(str(part) for part in place)
+
+
+def _describe(problem: Mapping[str, object]) -> str:
+    """In words that do not need the code: pydantic names our classes, and Python's."""
+    if problem["type"] == "model_type":
+        return "Input should be an object with named values"
+    return str(problem["msg"]).removeprefix("Value error, ")

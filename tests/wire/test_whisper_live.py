@@ -164,6 +164,11 @@ def test_reads_the_options(options: dict[str, object], expected: Configure) -> N
         pytest.param('{"uid": "u", "use_vad": "yes"}', "use_vad: Input should be", id="bool"),
         pytest.param('{"uid": "u", "audio_format": "mp3"}', "audio_format: Input", id="format"),
         pytest.param(
+            '{"uid": "u", "vad_parameters": [0.5]}',
+            r"vad_parameters: Input should be an object with named values$",
+            id="list for the VAD parameters",
+        ),
+        pytest.param(
             '{"uid": "u", "vad_parameters": {"threshold": 2}}',
             r"vad_parameters\.threshold: Input should be less",
             id="a probability above 1",

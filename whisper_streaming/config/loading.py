@@ -5,16 +5,19 @@ are errors everywhere, because a misspelt setting that does nothing is worse tha
 """
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from whisper_streaming.config.server import ServerConfig
-from whisper_streaming.errors import ConfigurationError, describe_problems
+from whisper_streaming.errors import ConfigurationError, describe_problems, dotted_place
 
 ENV_PREFIX: Final = "WHISPER_STREAMING__"
+
+_LOOSE_PREFIX: Final = "WHISPER_STREAMING_"
 
 
 def load_config(
@@ -39,13 +42,16 @@ def load_config(
     for name, value in (environ or {}).items():
         if name.startswith(ENV_PREFIX):
             _set(tree, name.removeprefix(ENV_PREFIX).lower().split("__"), value)
+        elif name.startswith(_LOOSE_PREFIX):
+            _refuse_lost_underscore(name)
     for name, flag in (flags or {}).items():
         _set(tree, name.split("."), flag)
     try:
         return ServerConfig.model_validate(tree)
     except ValidationError as exc:
-        problems = describe_problems(exc.errors(include_url=False, include_input=False))
-        raise ConfigurationError(f"bad settings: {problems}") from exc
+        problems = exc.errors(include_url=False, include_input=False)
+        described = describe_problems(map(_explain_unknown, problems))
+        raise ConfigurationError(f"bad settings: {described}") from exc
 
 
 def read_assignments(assignments: Iterable[str]) -> dict[str, object]:
@@ -61,6 +67,33 @@ def read_assignments(assignments: Iterable[str]) -> dict[str, object]:
             raise ConfigurationError(f"--set takes GROUP.FIELD=VALUE, not {assignment!r}")
         settings[name.strip().replace("-", "_")] = value.strip()
     return settings
+
+
+def _setting_names(group: type[BaseModel] = ServerConfig, prefix: str = "") -> Iterator[str]:
+    """``"limits.max_clients"`` and all others."""
+    for name, field in group.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from _setting_names(inner, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def _explain_unknown(problem: Mapping[str, object]) -> Mapping[str, object]:
+    if problem["type"] != "extra_forbidden":
+        return problem
+    alike = get_close_matches(dotted_place(problem), list(_setting_names()), n=1)
+    meant = f"; did you mean {alike[0]}?" if alike else ""
+    return {**problem, "msg": f"there is no such setting{meant}"}
+
+
+def _refuse_lost_underscore(variable: str) -> None:
+    """Other programs may have variables of their own there, but none that spell a setting."""
+    spelt = variable.removeprefix(_LOOSE_PREFIX).lower().replace("__", "_")
+    for name in _setting_names():
+        if name.replace(".", "_") == spelt:
+            meant = ENV_PREFIX + name.replace(".", "__").upper()
+            raise ConfigurationError(f"the variable {variable} sets nothing: write {meant}")
 
 
 def _read_toml(path: Path) -> dict[str, object]:

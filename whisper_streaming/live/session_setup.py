@@ -128,7 +128,7 @@ def _known_language(language: str, model: ModelInfo) -> str:
             return code
     raise InvalidMessage(
         f"the model {model.name!r} does not know the language {language[:40]!r}; "
-        f"it knows {_list_languages(model)}; null or 'auto' lets it detect the language"
+        f"it knows {_list_languages(model)}; 'auto' lets it detect the language"
     )
 
 
