@@ -85,6 +85,17 @@ def test_a_profile_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         write_profile(StreamingProfile(), path)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_leaves_the_old_profile(tmp_path: Path) -> None:
+    write_profile(StreamingProfile(bucket_pad_s=0.25), tmp_path / "streaming.json")
+    (tmp_path / "streaming.json.partial").symlink_to("/dev/full")
+
+    with pytest.raises(ConfigurationError, match="No space left"):
+        write_profile(StreamingProfile(), tmp_path / "streaming.json")
+
+    assert load_profile(tmp_path).bucket_pad_s == 0.25
+
+
 @pytest.mark.parametrize(
     ("profile", "complaint"),
     [

@@ -44,8 +44,10 @@ def write_profile(profile: StreamingProfile, path: Path) -> None:
         ConfigurationError: If the file cannot be written.
     """
     text = json.dumps(asdict(profile), indent=2, allow_nan=False) + "\n"
+    partial = path.with_name(f"{path.name}.partial")
     try:
-        path.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)  # a full disk leaves the old profile whole
     except OSError as exc:
         raise ConfigurationError(f"cannot write {path}: {exc.strerror}") from exc
 
