@@ -139,7 +139,7 @@ LIBRARIES = {
     "demo": {"numpy", "rich"},
     "transcribe": {"rich"},
     "bench": {
-        "numpy", "rich", "ctranslate2", "faster_whisper", "tokenizers", "matplotlib",
+        "numpy", "rich", "pydantic", "ctranslate2", "faster_whisper", "tokenizers", "matplotlib",
         "whisper_live",
     },
     "tts": {"numpy", "pydantic"},

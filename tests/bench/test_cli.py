@@ -1,6 +1,13 @@
 """The command: real runs with the scripted backend, and what is refused before them."""
 
 import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
 import wave
 from pathlib import Path
 from typing import Any
@@ -10,7 +17,10 @@ import pytest
 
 from whisper_streaming.backends.scripted import spoken
 from whisper_streaming.bench.cli import BENCHMARKS, build_parser, main
+from whisper_streaming.bench.report import machine
+from whisper_streaming.bench.server_process import _family
 
+FULL_DISK = Path("/dev/full")
 WORD_S = 0.25
 SAID = {"count": "one two three four five six.", "name": "alpha bravo charlie delta echo foxtrot."}
 SCRIPTED = [
@@ -86,7 +96,8 @@ def test_load_measures_one_session_first_and_judges_each_number(
     limit = folder / "out" / "limit.json"
     limit.parent.mkdir()
     command = "whisper-streaming bench limit --json limit.json"
-    fields = {"schema": 1, "command": command, "details": {"limit_sessions": 10.0}}
+    details = {"limit_sessions": 10.0}
+    fields = {"schema": 1, "command": command, "machine": machine(), "details": details}
     limit.write_text(json.dumps(fields), encoding="utf-8")
 
     report = bench(folder, "load", "--match", "count", "--steps", "2", "--limit", str(limit))
@@ -104,11 +115,16 @@ def test_load_measures_one_session_first_and_judges_each_number(
 
 @pytest.mark.slow
 def test_sessions_in_silence_are_measured_and_not_judged(folder: Path) -> None:
-    report = bench(folder, "load", "--silent", "--steps", "2", "--seconds", "0.5")
+    plot = folder / "silent.svg"
+
+    report = bench(
+        folder, "load", "--silent", "--steps", "2", "--seconds", "0.5", "--plot", str(plot)
+    )
 
     [row] = report["rows"]
     assert (row["sessions"], row["failed"]) == (2, 0)
     assert row["audio_s"] == pytest.approx(1.0)
+    assert "Memory for each session in silence" in plot.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS, ids=lambda each: each.name)
@@ -137,6 +153,39 @@ def test_help_names_every_measurement(capsys: pytest.CaptureFixture[str]) -> Non
         pytest.param(["latency", "--json", "/no/such/x.json"], 2, "there is no folder", id="json"),
         pytest.param(["latency", "--audio", "/no/such"], 2, "no recording with word", id="audio"),
         pytest.param(["load", "--steps", "8", "4"], 2, "ascending", id="steps"),
+        pytest.param(["latency", "--json", "."], 2, ". is a folder", id="json folder"),
+        pytest.param(["latency", "--pid", "1"], 2, "--url, which is missing", id="pid alone"),
+        pytest.param(
+            ["latency", "--url", "localhost:9090"], 2, "no ws:// or wss:// address", id="scheme"
+        ),
+        pytest.param(
+            ["latency", "--url", "ws://localhost:99999"], 2, "no ws:// or wss:// address", id="port"
+        ),
+        pytest.param(
+            ["latency", "--only", "simulated", "--url", "ws://localhost"],
+            2,
+            "no --url",
+            id="server that is not needed",
+        ),
+        pytest.param(
+            ["load", "--url", "ws://localhost", "--server-flags=--beam-size 5"],
+            2,
+            "has its own",
+            id="flags of another server",
+        ),
+        pytest.param(["load", "--seconds", "5"], 2, "--silent", id="seconds of recordings"),
+        pytest.param(
+            ["load", "--silent", "--limit", "limit.json"],
+            2,
+            "goes without --silent",
+            id="limit of silence",
+        ),
+        pytest.param(
+            ["policy", "--write-profile", "profile.json"],
+            2,
+            "streaming.json only",
+            id="profile that is not read",
+        ),
         pytest.param(
             ["latency", "--server-flags=--set nonsense=1"], 2, "nonsense", id="server flags"
         ),
@@ -147,6 +196,88 @@ def test_what_cannot_be_measured_is_told_before_the_run(
 ) -> None:
     assert main(words) == status
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["latency", "--sessions", "0"], id="no session"),
+        pytest.param(["baseline", "--sessions", "1", "0"], id="no session beside WhisperLive"),
+        pytest.param(["load", "--steps", "0"], id="no step"),
+        pytest.param(["load", "--silent", "--seconds", "nan"], id="no length"),
+        pytest.param(["policy", "--ticks", "0"], id="no interval"),
+        pytest.param(["policy", "--ticks", "inf"], id="endless interval"),
+        pytest.param(["policy", "--transcribe-tick", "-1"], id="interval back"),
+    ],
+)
+def test_numbers_that_mean_nothing_are_usage_errors(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(words)
+
+    assert exit_.value.code == 2
+    assert re.search(r"argument .*: invalid (whole )?number from|invalid number above 0",
+                     capsys.readouterr().err)  # fmt: skip
+
+
+def test_nobody_at_the_address_is_an_error(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"ws://127.0.0.1:{free.getsockname()[1]}"
+
+    assert main(["latency", "--only", "live", "--audio", str(folder), "--url", url]) == 1
+
+    assert f"no session began at {url}: no connection" in capsys.readouterr().err
+
+
+SIMULATED = ["latency", "--only", "simulated", *SCRIPTED]
+
+
+@pytest.mark.skipif(not FULL_DISK.exists(), reason="needs /dev/full")
+def test_a_full_disk_is_told_after_the_table(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*SIMULATED, "--audio", str(folder), "--json", str(FULL_DISK)]) == 1
+
+    printed = capsys.readouterr()
+    assert "| simulated: decodes take no time |" in printed.out
+    assert "error: the report cannot be written: " in printed.err
+
+
+def test_the_json_is_written_though_nobody_reads_the_table(folder: Path) -> None:
+    path = folder / "report.json"
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "whisper_streaming", "bench", *SIMULATED]
+
+    done = subprocess.run(
+        [*command, "--audio", str(folder), "--json", str(path)],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        timeout=60,
+    )
+
+    os.close(write)
+    assert b"Error" not in done.stderr
+    assert done.returncode == 0
+    assert json.loads(path.read_text(encoding="utf-8"))["rows"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_an_ended_measurement_leaves_no_server_running(folder: Path) -> None:
+    command = [sys.executable, "-m", "whisper_streaming", "bench", "load", "--silent"]
+    flags = [*SCRIPTED, "--steps", "2", "--seconds", "600"]
+    with subprocess.Popen([*command, *flags], stderr=subprocess.PIPE) as running:
+        while len(family := _family(running.pid)) < 3:  # it, the server, the generator
+            assert running.poll() is None
+            time.sleep(0.05)
+        running.terminate()
+
+        assert running.wait(60) == 128 + signal.SIGTERM
+    assert not [pid for pid in family if Path(f"/proc/{pid}").exists()]
 
 
 @pytest.mark.slow

@@ -13,7 +13,9 @@ from whisper_streaming.backends.scripted import spoken
 from whisper_streaming.bench import sessions
 from whisper_streaming.bench.generator import run
 from whisper_streaming.bench.job import Job, Lane
+from whisper_streaming.bench.live_run import run_job
 from whisper_streaming.bench.scoring import Viewer
+from whisper_streaming.bench.server_process import ServerUnderTest
 from whisper_streaming.bench.sessions import (
     END_FRAME,
     OUR_OPTIONS,
@@ -74,6 +76,16 @@ async def test_a_session_without_a_place_says_so() -> None:
         outcome = await run(job(server.port, Lane(0.0, (0,)), Lane(0.1, (0,))))
 
     assert sorted((take.failure or "")[:13] for take in outcome.takes) == ["", "refused: WAIT"]
+
+
+async def test_audio_of_a_session_that_was_refused_is_not_counted() -> None:
+    async with serving(scripted_config(max_clients=1)) as server:
+        asked = job(server.port, Lane(0.0, (0,)), Lane(0.1, (0,)))
+        under_test = ServerUnderTest(f"ws://127.0.0.1:{server.port}")
+        takes, cost = await asyncio.to_thread(run_job, under_test, asked, "streaming")
+
+    assert len(takes) == 2
+    assert cost.audio_s == TRACK.duration_s
 
 
 async def test_a_session_without_a_server_says_so() -> None:

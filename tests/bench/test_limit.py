@@ -44,7 +44,7 @@ def test_cores_are_shared_out_from_one_thread_a_worker_to_all(
 
 
 def test_a_row_is_in_milliseconds_for_each_window() -> None:
-    row = report({(TWO, 3.0, 4): times(0.02)}, PROFILE, TOKENS, "demo").rows[0]
+    row = report({(TWO, 3.0, 4): times(0.02)}, PROFILE, TOKENS, "demo", "int8").rows[0]
 
     assert row == {
         "layout": "2 x 1",
@@ -69,7 +69,7 @@ def test_live_sessions_use_the_buckets_as_often_as_their_windows_fall_into_them(
         (ONE, 5.0, 1): times(0.09),
     }
 
-    found = report(measured, PROFILE, TOKENS, "demo")
+    found = report(measured, PROFILE, TOKENS, "demo", "int8")
 
     mixes = [row for row in found.rows if row["bucket_s"] is None]
     assert [row["layout"] for row in mixes] == ["2 x 1", "1 x 2"]
@@ -84,7 +84,7 @@ def test_live_sessions_use_the_buckets_as_often_as_their_windows_fall_into_them(
 
 
 def test_without_all_buckets_nothing_is_said_of_sessions() -> None:
-    found = report({(TWO, 5.0, 1): times(0.04)}, PROFILE, TOKENS, "demo")
+    found = report({(TWO, 5.0, 1): times(0.04)}, PROFILE, TOKENS, "demo", "int8")
 
     assert len(found.rows) == 1
     assert "limit_sessions" not in found.details

@@ -8,6 +8,7 @@ import pytest
 from tests.bench.takes import recording, segments, take
 from whisper_streaming.bench.live_run import Cost, LiveRun, failure_notes
 from whisper_streaming.bench.load import expected_wer, faults, read_limit
+from whisper_streaming.bench.report import machine
 from whisper_streaming.bench.scoring import Score, score_take
 from whisper_streaming.errors import ConfigurationError
 
@@ -92,16 +93,26 @@ def test_failures_are_told_by_reason() -> None:
 def limit_file(folder: Path, details: object) -> Path:
     path = folder / "limit.json"
     command = "whisper-streaming bench limit --json limit.json"
-    fields = {"schema": 1, "command": command, "details": details}
+    fields = {"schema": 1, "command": command, "machine": machine(), "details": details}
     path.write_text(json.dumps(fields), encoding="utf-8")
     return path
 
 
 def test_the_limit_is_read_from_its_own_report(tmp_path: Path) -> None:
-    assert read_limit(limit_file(tmp_path, {"limit_sessions": 80.5})) == 80.5
+    details = {"limit_sessions": 80.5, "model": "demo"}
+
+    assert read_limit(limit_file(tmp_path, details), "demo") == 80.5
+
+
+def test_the_limit_of_another_model_is_refused(tmp_path: Path) -> None:
+    path = limit_file(tmp_path, {"limit_sessions": 80.5, "model": "base"})
+
+    with pytest.raises(ConfigurationError, match="the limit of 'base', not of 'demo'"):
+        read_limit(path, "demo")
+    assert read_limit(path, None) == 80.5, "of a server that runs already"
 
 
 @pytest.mark.parametrize("details", [{}, {"limit_sessions": None}, {"limit_sessions": 0}, []])
 def test_a_report_without_a_limit_is_refused(details: object, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="names no limit"):
-        read_limit(limit_file(tmp_path, details))
+        read_limit(limit_file(tmp_path, details), "demo")

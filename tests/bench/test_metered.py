@@ -5,7 +5,7 @@ import pytest
 
 from whisper_streaming.backends.scripted import ScriptedBackend, spoken
 from whisper_streaming.bench.metered import MeteredBackend
-from whisper_streaming.core.hypothesis import DecodeOptions, DecodeRequest, Word
+from whisper_streaming.core.hypothesis import DecodeOptions, DecodeRequest, Word, join_words
 
 SAMPLES = spoken(["one", "two", "three"], word_s=0.25)
 SAMPLE_S = 1 / 16_000  # the scripted backend ends words before the last sample
@@ -66,11 +66,12 @@ def test_another_window_is_decoded(other: DecodeRequest) -> None:
 def test_the_same_window_of_another_recording_is_decoded() -> None:
     counting = Counting()
     backend = MeteredBackend(counting)
+    other = spoken(["four", "five", "six"], word_s=0.25)
+    assert len(other) == len(SAMPLES)
 
-    for name in ("a", "b"):
-        backend.recording = name
-        backend.decode_batch([request()])
+    heard = [backend.decode_batch([request(samples=each)])[0] for each in (SAMPLES, other)]
 
+    assert [join_words(each.words) for each in heard] == [" one two three", " four five six"]
     assert counting.windows == 2
 
 

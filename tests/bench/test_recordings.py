@@ -29,6 +29,34 @@ def test_recordings_are_chosen_by_name_and_those_without_times_are_left_out(
         load_recordings(recordings, "human-*")
 
 
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        pytest.param('{"audio": "x.flac", ', "cannot be read", id="no JSON"),
+        pytest.param(
+            '{"audio": "x.flac", "text": "a", "words": [{"word": "a", "end": 1}]}',
+            r"words\.0\.start: Field required", id="no start",
+        ),
+        pytest.param(
+            '{"audio": "x.flac", "text": "a", "words": [{"word": "a", "start": 0, "end": NaN}]}',
+            r"words\.0\.end", id="no number",
+        ),
+        pytest.param(
+            '{"audio": "x.flac", "text": "-", "words": [{"word": "-", "start": 0, "end": 1}]}',
+            "no word that can be compared", id="no word",
+        ),
+    ],
+)  # fmt: skip
+def test_a_broken_file_is_told_and_not_left_out(text: str, complaint: str, tmp_path: Path) -> None:
+    (tmp_path / "demo.json").write_bytes((DEMO_PATH / "demo.json").read_bytes())
+    (tmp_path / "demo.flac").write_bytes((DEMO_PATH / "demo.flac").read_bytes())
+    (tmp_path / "x.json").write_text(text, encoding="utf-8")
+
+    with pytest.raises(ConfigurationError, match=rf"x\.json.*{complaint}"):
+        load_recordings(tmp_path)
+    assert len(load_recordings(tmp_path, "demo")) == 1, "the others can be chosen"
+
+
 def test_one_without_utterances_ends_with_its_last_word(tmp_path: Path) -> None:
     (tmp_path / "demo.flac").write_bytes((DEMO_PATH / "demo.flac").read_bytes())
     truth = {

@@ -82,7 +82,15 @@ def test_a_report_is_read_back(tmp_path: Path) -> None:
     [
         pytest.param("not json", id="no JSON"),
         pytest.param("[]", id="a list"),
-        pytest.param('{"schema": 1, "command": "whisper-streaming bench load"}', id="another one"),
+        pytest.param('{"schema": 1}', id="no command"),
+        pytest.param(
+            '{"schema": 1, "command": "whisper-streaming bench load --json bench limit"}',
+            id="another one",
+        ),
+        pytest.param(
+            '{"schema": 1, "command": "whisper-streaming bench limit", "machine": {"cores": 999}}',
+            id="another machine",
+        ),
     ],
 )
 def test_what_is_no_report_of_that_measurement_is_refused(text: str, tmp_path: Path) -> None:

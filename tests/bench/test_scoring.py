@@ -57,6 +57,13 @@ def test_gaps_failures_and_samples_that_nobody_accounts_for_are_found() -> None:
     assert judged.failure == "no"
 
 
+def test_a_server_without_an_account_is_not_said_to_have_lost_nothing() -> None:
+    judged = score_take(take((1.0, segments((0.0, " one two three", True, None)))), SAID)
+
+    assert judged.missing_samples is None
+    assert totals([judged])["missing_samples"] is None
+
+
 def test_a_message_that_is_none_fails_the_session() -> None:
     assert score_take(take((1.0, "[]")), SAID).failure is not None
 

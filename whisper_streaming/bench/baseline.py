@@ -25,6 +25,7 @@ from typing import Final
 from whisper_streaming.backends import create_backend
 from whisper_streaming.backends.base import DEMO
 from whisper_streaming.backends.model_store import resolve_model
+from whisper_streaming.bench.argument_types import at_least_zero, whole_number
 from whisper_streaming.bench.live_run import LiveRun, stream_recordings
 from whisper_streaming.bench.offline import decode_offline, offline_details, offline_note
 from whisper_streaming.bench.recordings import (
@@ -81,7 +82,7 @@ COLUMNS = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this measurement."""
     parser.add_argument(
-        "-n", "--sessions", nargs="+", type=int, default=[1], metavar="N",
+        "-n", "--sessions", nargs="+", type=whole_number, default=[1], metavar="N",
         help="1 streams every recording, one at a time; more are that many sessions at once, "
         "recordings in turn (default: 1)",
     )  # fmt: skip
@@ -90,7 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--batch", action="store_true", help="also WhisperLive with its batching turned on"
     )
     parser.add_argument(
-        "--linger", type=float, default=5.0, metavar="S",
+        "--linger", type=at_least_zero, default=5.0, metavar="S",
         help="end the audio when nothing new was shown for so long (default: 5)",
     )  # fmt: skip
     parser.add_argument(

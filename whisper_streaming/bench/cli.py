@@ -5,19 +5,24 @@ To add one: a module with ``add_arguments`` and ``run``, a loader and a line in 
 
 import argparse
 import shlex
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FrameType
 from typing import Final, Protocol
 
+from whisper_streaming.bench.output_file import check_output_file
 from whisper_streaming.bench.plot import check_plot, draw
 from whisper_streaming.bench.report import Report
-from whisper_streaming.cli_flags import FlagParser, print_any_text
-from whisper_streaming.errors import ConfigurationError, WhisperStreamingError
+from whisper_streaming.cli_flags import FlagParser, print_any_text, stop_printing
+from whisper_streaming.errors import BenchmarkError, WhisperStreamingError
 
 USAGE_ERROR: Final = 2
 INTERRUPTED: Final = 130
+_ENDED_BY_SIGNAL: Final = 128
 
 
 class Measurement(Protocol):
@@ -80,34 +85,64 @@ def build_parser(benchmark: Benchmark) -> argparse.ArgumentParser:
 
 
 def _measure(benchmark: Benchmark, argv: Sequence[str]) -> int:
-    parser = build_parser(benchmark)
-    arguments = parser.parse_args(argv)
-    print_any_text()
+    program = f"whisper-streaming bench {benchmark.name}"
     try:
+        arguments = build_parser(benchmark).parse_args(argv)
+        print_any_text()
         _check_output(arguments)
-        report = benchmark.load().run(arguments)
+        with _ending_in_order():
+            report = benchmark.load().run(arguments)
         report = replace(report, command=shlex.join(["whisper-streaming", "bench",
                                                      benchmark.name, *argv]))  # fmt: skip
-        sys.stdout.write(report.as_text() + "\n")
-        sys.stdout.flush()
-        if arguments.json is not None:
-            arguments.json.write_text(report.as_json(), encoding="utf-8")
-        if arguments.plot is not None:
-            draw(report.charts, arguments.plot)
+        _print(report)
+        _write_files(report, arguments)
     except KeyboardInterrupt:
         return INTERRUPTED
     except WhisperStreamingError as error:
-        sys.stderr.write(f"{parser.prog}: error: {error}\n")
+        sys.stderr.write(f"{program}: error: {error}\n")
         return error.exit_status
     return 0
 
 
+@contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """Let SIGTERM end a measurement as Ctrl-C does, so that it leaves no server running."""
+
+    def end(number: int, _: FrameType | None) -> None:
+        raise SystemExit(_ENDED_BY_SIGNAL + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _check_output(arguments: argparse.Namespace) -> None:
     """Raises ConfigurationError for files that cannot be written, before the long run."""
-    if arguments.json is not None and not arguments.json.absolute().parent.is_dir():
-        raise ConfigurationError(f"there is no folder {arguments.json.parent} for the JSON file")
+    if arguments.json is not None:
+        check_output_file(arguments.json, "JSON file")
     if arguments.plot is not None:
         check_plot(arguments.plot)
+
+
+def _print(report: Report) -> None:
+    try:
+        sys.stdout.write(report.as_text() + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        stop_printing()  # the files are wanted all the same
+
+
+def _write_files(report: Report, arguments: argparse.Namespace) -> None:
+    """Raises BenchmarkError for what cannot be written after all, such as on a full disk."""
+    try:
+        if arguments.json is not None:
+            arguments.json.write_text(report.as_json(), encoding="utf-8")
+        if arguments.plot is not None:
+            draw(report.charts, arguments.plot)
+    except OSError as exc:
+        raise BenchmarkError(f"the report cannot be written: {exc}") from exc
 
 
 def _help() -> str:

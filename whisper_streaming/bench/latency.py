@@ -21,6 +21,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from whisper_streaming.backends import create_backend
+from whisper_streaming.bench.argument_types import whole_number
 from whisper_streaming.bench.live_run import LiveRun, stream_recordings
 from whisper_streaming.bench.offline import (
     OfflineTexts,
@@ -39,6 +40,7 @@ from whisper_streaming.bench.report import Chart, Column, Report, Row, distribut
 from whisper_streaming.bench.scoring import Score, score, score_details, totals, wer_against
 from whisper_streaming.bench.server_process import (
     add_server_arguments,
+    check_server_arguments,
     server_config,
     server_under_test,
 )
@@ -48,6 +50,7 @@ from whisper_streaming.bench.sessions import (
 )
 from whisper_streaming.bench.simulation import simulate
 from whisper_streaming.config import ServerConfig
+from whisper_streaming.errors import ConfigurationError
 from whisper_streaming.live.session_setup import segment_rules, set_up_session
 from whisper_streaming.wire.base import Configure
 
@@ -81,7 +84,7 @@ class _Part:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this measurement."""
     parser.add_argument(
-        "-n", "--sessions", type=int, default=1, metavar="N",
+        "-n", "--sessions", type=whole_number, default=1, metavar="N",
         help="sessions at a time; every recording is streamed once (default: 1)",
     )  # fmt: skip
     parser.add_argument(
@@ -102,9 +105,13 @@ def run(arguments: argparse.Namespace) -> Report:
     Raises:
         WhisperStreamingError: If a recording, the model or the server cannot be had.
     """
+    if arguments.only == "simulated" and arguments.url is not None:
+        raise ConfigurationError("--only simulated takes no server, so no --url")
+    check_server_arguments(arguments, starts_models=arguments.only != "live")
     recordings = chosen_recordings(arguments)
     config = server_config(arguments)
-    live = _stream(arguments, recordings) if arguments.only != "simulated" else None
+    sessions = min(arguments.sessions, len(recordings))
+    live = _stream(arguments, recordings, sessions) if arguments.only != "simulated" else None
     parts = []
     texts: Mapping[str, str] | None = None
     if arguments.only != "live":
@@ -112,9 +119,9 @@ def run(arguments: argparse.Namespace) -> Report:
         texts = offline[0].texts
         parts.append(_simulated_part(simulated, offline))
     if live is not None:
-        parts.insert(0, _live_part(live, arguments.sessions, texts))
+        parts.insert(0, _live_part(live, sessions, texts))
     return Report(
-        title=f"Latency, {arguments.sessions} at a time, {len(recordings)} recordings",
+        title=f"Latency, {sessions} at a time, {len(recordings)} recordings",
         columns=COLUMNS,
         rows=[row for part in parts for row in part.rows],
         notes=[note for part in parts for note in part.notes],
@@ -123,12 +130,14 @@ def run(arguments: argparse.Namespace) -> Report:
     )
 
 
-def _stream(arguments: argparse.Namespace, recordings: Sequence[Recording]) -> LiveRun:
-    lanes = lanes_through_all(arguments.sessions, len(recordings))
+def _stream(
+    arguments: argparse.Namespace, recordings: Sequence[Recording], sessions: int
+) -> LiveRun:
+    lanes = lanes_through_all(sessions, len(recordings))
     options = {**OUR_OPTIONS, "use_vad": False} if arguments.no_vad else OUR_OPTIONS
     with server_under_test(arguments) as server:
         return stream_recordings(
-            server, recordings, lanes, f"live, {len(lanes)} at a time", options=options
+            server, recordings, lanes, f"live, {sessions} at a time", options=options
         )
 
 

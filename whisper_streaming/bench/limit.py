@@ -20,6 +20,12 @@ from whisper_streaming.backends.allocator import keep_freed_memory
 from whisper_streaming.backends.base import DEMO, StreamingProfile
 from whisper_streaming.backends.model_store import resolve_model
 from whisper_streaming.backends.profile import load_profile
+from whisper_streaming.bench.argument_types import (
+    above_zero,
+    token_count,
+    whole_number,
+    window_seconds,
+)
 from whisper_streaming.bench.progress import progress_bar
 from whisper_streaming.bench.raw_model import Layout, RawModel, StageTimes, TickTokens, layouts_of
 from whisper_streaming.bench.recordings import add_recording_arguments, chosen_recordings
@@ -47,7 +53,7 @@ Measured = Mapping[tuple[Layout, float, int], StageTimes]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this measurement."""
     parser.add_argument("--model", default=DEMO, help="name or folder of a model (default: demo)")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="(default: cpu)")
     parser.add_argument(
         "--compute-type", metavar="TYPE", help="of CTranslate2 (default: int8, on a GPU float16)"
     )
@@ -56,12 +62,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="workers x threads of each (default: all cores as 1, 2, 4 ... threads for a worker)",
     )  # fmt: skip
     parser.add_argument(
-        "--buckets", nargs="+", type=_positive, metavar="S",
+        "--buckets", nargs="+", type=window_seconds, metavar="S",
         help="window lengths (default: those of live sessions by the model's profile)",
     )  # fmt: skip
-    parser.add_argument("--batches", nargs="+", type=_count, default=[1, 2, 4, 8], metavar="N")
     parser.add_argument(
-        "--seconds", type=_positive, default=1.0, help="for each line (default: %(default)s)"
+        "--batches", nargs="+", type=whole_number, default=[1, 2, 4, 8], metavar="N",
+        help="windows decoded together (default: 1 2 4 8)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seconds",
+        type=above_zero,
+        default=1.0,
+        metavar="S",
+        help="for each line (default: %(default)s)",
     )
     for name, help_text in (
         ("context", "earlier text in front of the window"),
@@ -69,7 +82,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("new", "what is heard after them"),
     ):
         parser.add_argument(
-            f"--{name}-tokens", type=_size, default=getattr(DEFAULT_TOKENS, name), metavar="N",
+            f"--{name}-tokens", type=token_count, metavar="N",
+            default=getattr(DEFAULT_TOKENS, name),
             help=f"{help_text} (default: %(default)s)",
         )  # fmt: skip
     add_recording_arguments(parser)
@@ -100,17 +114,24 @@ def run(arguments: argparse.Namespace) -> Report:
                         speech, bucket_s, batch, tokens, seconds=arguments.seconds
                     )
                     advance(1)
-    return report(measured, profile, tokens, f"{arguments.model}, {compute_type}")
+    return report(measured, profile, tokens, arguments.model, compute_type)
 
 
-def report(measured: Measured, profile: StreamingProfile, tokens: TickTokens, model: str) -> Report:
+def report(
+    measured: Measured,
+    profile: StreamingProfile,
+    tokens: TickTokens,
+    model: str,
+    compute_type: str,
+) -> Report:
     """The table, and what it means for live sessions.
 
     Args:
         measured: Of each layout, bucket and batch size.
         profile: Of the model; says how often live sessions use which bucket.
         tokens: Of each window.
-        model: How to call it.
+        model: As it was asked for.
+        compute_type: Of CTranslate2.
     """
     rows = [_row(cell, times) for cell, times in measured.items()]
     mixes = _live_mixes(measured, profile)
@@ -120,7 +141,7 @@ def report(measured: Measured, profile: StreamingProfile, tokens: TickTokens, mo
         "ones. Processor times are for each window of a batch, with all workers busy.",
         "Windows per second are those of an idle machine, as far as the processor time tells.",
     ]
-    details: dict[str, object] = {}
+    details: dict[str, object] = {"model": model}
     if mixes:
         best = max(mixes, key=_windows_per_s)
         limit = _windows_per_s(best) * UPDATE_INTERVAL_S
@@ -130,7 +151,7 @@ def report(measured: Measured, profile: StreamingProfile, tokens: TickTokens, mo
             f"{UPDATE_INTERVAL_S:g} s, with {best['layout']} and batches of {best['batch']}."
         )
     return Report(
-        title=f"Limit of {model}",
+        title=f"Limit of {model}, {compute_type}",
         columns=COLUMNS,
         rows=rows,
         notes=notes,
@@ -214,24 +235,3 @@ def _layout(text: str) -> Layout:
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not workers x threads, such as 2x1")
     return Layout(int(match[1]), int(match[2]))
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 30:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most 30 seconds")
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
-    return value
-
-
-def _size(text: str) -> int:
-    value = int(text)
-    if not 0 <= value <= 200:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of tokens up to 200")
-    return value

@@ -10,6 +10,7 @@ from whisper_streaming.bench.report import Value
 from whisper_streaming.bench.scoring import Score, score_take, totals
 from whisper_streaming.bench.server_process import ServerUnderTest
 from whisper_streaming.bench.sessions import OUR_OPTIONS, generate, recordings_job
+from whisper_streaming.errors import BenchmarkError
 from whisper_streaming.evaluate import percentile
 
 
@@ -118,7 +119,7 @@ def stream_recordings(
         keeps_partial: See :func:`~whisper_streaming.bench.scoring.score_take`.
 
     Raises:
-        BenchmarkError: If the load generator fails.
+        BenchmarkError: If the load generator fails, or not one session began.
     """
     job = recordings_job(server.url, recordings, lanes, options=options, linger_s=linger_s)
     takes, cost = run_job(server, job, description)
@@ -132,7 +133,7 @@ def run_job(server: ServerUnderTest, job: Job, description: str) -> tuple[tuple[
     """Run ``job`` and measure what it takes.
 
     Raises:
-        BenchmarkError: If the load generator fails.
+        BenchmarkError: If the load generator fails, or not one session began.
     """
     idle_memory_mb, cpu_before = server.memory_mb(), server.cpu_s()
     memory_mb: list[float] = []
@@ -144,8 +145,11 @@ def run_job(server: ServerUnderTest, job: Job, description: str) -> tuple[tuple[
     outcome = generate(job, description, each_second=look)
     cpu_after = server.cpu_s()
     late_s = [late for take in outcome.takes for late in take.late_s]
+    if not late_s:
+        reasons = Counter(take.failure for take in outcome.takes)
+        raise BenchmarkError(f"no session began at {server.url}: {reasons.most_common(1)[0][0]}")
     cost = Cost(
-        audio_s=sum(job.tracks[take.track].duration_s for take in outcome.takes),
+        audio_s=sum(_sent_s(job, take) for take in outcome.takes),
         wall_s=outcome.wall_s,
         cpu_s=None if cpu_before is None or cpu_after is None else cpu_after - cpu_before,
         idle_memory_mb=idle_memory_mb,
@@ -155,6 +159,12 @@ def run_job(server: ServerUnderTest, job: Job, description: str) -> tuple[tuple[
         status=server.status(),
     )
     return outcome.takes, cost
+
+
+def _sent_s(job: Job, take: Take) -> float:
+    """Audio that was sent: a session that fails sends less than its track, or nothing."""
+    sent = len(take.late_s)
+    return job.tracks[take.track].due_s[sent - 1] if sent else 0.0
 
 
 def _number(status: Mapping[str, object], section: str, name: str) -> float | None:

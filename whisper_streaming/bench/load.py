@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from whisper_streaming.bench.argument_types import above_zero, whole_number
 from whisper_streaming.bench.job import Job, Lane
 from whisper_streaming.bench.live_run import LiveRun, failure_notes, run_job, stream_recordings
 from whisper_streaming.bench.progress import announce
@@ -36,7 +37,11 @@ from whisper_streaming.bench.recordings import (
 from whisper_streaming.bench.report import Chart, Column, Report, Row, Series, read_report
 from whisper_streaming.bench.scoring import Score, score_details
 from whisper_streaming.bench.search import find_capacity
-from whisper_streaming.bench.server_process import add_server_arguments, server_under_test
+from whisper_streaming.bench.server_process import (
+    add_server_arguments,
+    check_server_arguments,
+    server_under_test,
+)
 from whisper_streaming.bench.sessions import (
     END_FRAME,
     OUR_OPTIONS,
@@ -50,6 +55,7 @@ from whisper_streaming.errors import ConfigurationError
 MAX_COMMIT_P95_S: Final = 2.0
 MAX_WER_RISE: Final = 0.005
 DEFAULT_STEPS: Final = (4, 8, 16, 24, 32, 48, 64, 96)
+DEFAULT_SILENCE_S: Final = 30.0
 SILENCE_LEVELS: Final = {"digital": 0.0, "room": 1e-3}
 """Amplitude of silence: zeros, or the noise of a quiet room at -60 dBFS."""
 
@@ -83,11 +89,11 @@ SILENT_COLUMNS = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this measurement."""
     parser.add_argument(
-        "--steps", nargs="+", type=int, default=list(DEFAULT_STEPS), metavar="N",
+        "--steps", nargs="+", type=whole_number, default=list(DEFAULT_STEPS), metavar="N",
         help=f"sessions to try, ascending (default: {' '.join(map(str, DEFAULT_STEPS))})",
     )  # fmt: skip
     parser.add_argument(
-        "--resolution", type=int, default=2, metavar="N",
+        "--resolution", type=whole_number, default=2, metavar="N",
         help="stop halving when the capacity is known this well (default: 2)",
     )  # fmt: skip
     parser.add_argument(
@@ -100,8 +106,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(noise at -60 dBFS)",
     )  # fmt: skip
     parser.add_argument(
-        "--seconds", type=float, default=30.0, metavar="S",
-        help="with --silent: how long (default: 30)",
+        "--seconds", type=above_zero, metavar="S",
+        help=f"with --silent: how long (default: {DEFAULT_SILENCE_S:g})",
     )  # fmt: skip
     add_recording_arguments(parser)
     add_server_arguments(parser)
@@ -114,11 +120,16 @@ def run(arguments: argparse.Namespace) -> Report:
         WhisperStreamingError: If a recording, the model or the server cannot be had.
     """
     steps = arguments.steps
-    if steps != sorted(set(steps)) or steps[0] < 1 or arguments.resolution < 1:
-        raise ConfigurationError("--steps and --resolution take positive numbers, steps ascending")
+    if steps != sorted(set(steps)):
+        raise ConfigurationError("--steps takes ascending numbers")
+    check_server_arguments(arguments, starts_models=False)
     if arguments.silent is not None:
         return _run_silent(arguments)
-    limit = None if arguments.limit is None else read_limit(arguments.limit)
+    if arguments.seconds is not None:
+        raise ConfigurationError("--seconds is the length of --silent; recordings have their own")
+    # Which model a server at --url has is its own business.
+    model = arguments.model if arguments.url is None else None
+    limit = None if arguments.limit is None else read_limit(arguments.limit, model)
     recordings = chosen_recordings(arguments)
     reference = _measure(arguments, recordings, lanes_through_all(1, len(recordings)), "one")
     runs = {1: reference}
@@ -135,13 +146,20 @@ def run(arguments: argparse.Namespace) -> Report:
     return _report(capacity, runs, recordings, limit)
 
 
-def read_limit(path: Path) -> float:
+def read_limit(path: Path, model: str | None) -> float:
     """The sessions that CTranslate2 alone would carry, from the JSON of ``bench limit``.
 
+    Args:
+        path: Of the JSON.
+        model: What it has to be the limit of; None is any.
+
     Raises:
-        ConfigurationError: If the file does not say.
+        ConfigurationError: If the file does not say, or is of another model or machine.
     """
-    details = read_report(path, "limit")["details"]
+    details = read_report(path, "limit").get("details")
+    measured = details.get("model") if isinstance(details, dict) else None
+    if model is not None and measured not in (None, model):
+        raise ConfigurationError(f"{path} is the limit of {measured!r}, not of {model!r}")
     limit = details.get("limit_sessions") if isinstance(details, dict) else None
     if not isinstance(limit, int | float) or limit <= 0:
         raise ConfigurationError(
@@ -258,35 +276,43 @@ def _estimate_notes(rows: Sequence[Row]) -> list[str]:
 
 
 def _charts(rows: Sequence[Row]) -> list[Chart]:
-    def line(name: str, key: str) -> Series:
-        points = ((float(row["sessions"] or 0), row[key]) for row in rows if key in row)
-        return Series(name, tuple((x, y) for x, y in points if isinstance(y, int | float)))
-
     return [
         Chart(
             "Latency by load", "sessions", "seconds after the word ended",
             (
-                line("commit p50", "commit_p50_s"),
-                line("commit p95", "commit_p95_s"),
-                line("first partial p50", "first_p50_s"),
+                _line(rows, "commit p50", "commit_p50_s"),
+                _line(rows, "commit p95", "commit_p95_s"),
+                _line(rows, "first partial p50", "first_p50_s"),
             ),
             limit=MAX_COMMIT_P95_S,
         ),
         Chart(
             "Word error rate by load", "sessions", "errors per word",
-            (line("live", "wer"), line("one session, same recordings", "expected_wer")),
+            (
+                _line(rows, "live", "wer"),
+                _line(rows, "one session, same recordings", "expected_wer"),
+            ),
         ),
         Chart(
-            "Processor by load", "sessions", "cores", (line("server", "server_cores"),)
+            "Processor by load", "sessions", "cores", (_line(rows, "server", "server_cores"),)
         ),
     ]  # fmt: skip
+
+
+def _line(rows: Sequence[Row], name: str, key: str, factor: float = 1.0) -> Series:
+    """``key`` of ``rows``, times ``factor``, by the number of sessions."""
+    points = ((float(row["sessions"] or 0), row.get(key)) for row in rows)
+    return Series(name, tuple((x, factor * y) for x, y in points if isinstance(y, int | float)))
 
 
 # -- silence --------------------------------------------------------------------------------
 
 
 def _run_silent(arguments: argparse.Namespace) -> Report:
-    track = silence_track(arguments.seconds, SILENCE_LEVELS[arguments.silent])
+    if arguments.limit is not None:
+        raise ConfigurationError("--limit is of sessions that speak: it goes without --silent")
+    duration_s = arguments.seconds or DEFAULT_SILENCE_S
+    track = silence_track(duration_s, SILENCE_LEVELS[arguments.silent])
     rows: list[Row] = []
     notes: list[str] = []
     for count in arguments.steps:
@@ -304,7 +330,7 @@ def _run_silent(arguments: argparse.Namespace) -> Report:
         rows.append({**cost.as_row(count), "failed": len(failures)})
         notes += [f"{count}: {note}" for note in failure_notes(failures)]
     return Report(
-        title=f"Sessions in silence ({arguments.silent}), {arguments.seconds:g} s",
+        title=f"Sessions in silence ({arguments.silent}), {duration_s:g} s",
         columns=SILENT_COLUMNS,
         rows=rows,
         notes=[
@@ -312,4 +338,14 @@ def _run_silent(arguments: argparse.Namespace) -> Report:
             "server over what it held before, divided by the sessions.",
             *notes,
         ],
-    )
+        charts=[
+            Chart(
+                "Processor for each session in silence", "sessions", "% of a core",
+                (_line(rows, "server", "cpu_s_per_audio_s", 100.0),),
+            ),
+            Chart(
+                "Memory for each session in silence", "sessions", "MB",
+                (_line(rows, "server", "memory_mb_per_session"),),
+            ),
+        ],
+    )  # fmt: skip

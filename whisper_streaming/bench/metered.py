@@ -3,6 +3,7 @@
 import time
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 
 from whisper_streaming.backends.base import Backend, BackendInfo
 from whisper_streaming.core.hypothesis import DecodeRequest, Hypothesis
@@ -23,13 +24,11 @@ class MeteredBackend:
     for as much time as it took, so that what is counted is what a session alone would have cost.
 
     Attributes:
-        recording: Name of what is streamed: windows of different recordings differ.
         time_shift_s: Added to all word times, to try another ``word_time_offset_s``.
         cpu_s: Processor seconds of the decodes so far, of all threads.
     """
 
     def __init__(self, backend: Backend) -> None:
-        self.recording = ""
         self.time_shift_s = 0.0
         self.cpu_s = 0.0
         self._backend = backend
@@ -53,9 +52,8 @@ class MeteredBackend:
 
     def _decode(self, request: DecodeRequest) -> Hypothesis:
         key = (
-            self.recording,
+            blake2b(request.samples.tobytes()).digest(),
             request.start_sample,
-            request.end_sample,
             request.options,
             request.prefix,
             request.prompt,

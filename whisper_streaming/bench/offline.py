@@ -72,7 +72,7 @@ def decode_offline(
             text = decode_whole(
                 backend, each.samples, probabilities[each.name], options, max_window_s=window_s
             )
-            counted = word_errors(each.text, text)
+            counted = word_errors(" ".join(word.text for word in each.words), text)
             texts[each.name] = text
             errors, words = errors + counted.errors, words + counted.reference_words
         found.append(OfflineTexts(window_s, texts, errors, words))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from whisper_streaming.bench.output_file import check_output_file
 from whisper_streaming.bench.report import Chart
 from whisper_streaming.errors import ConfigurationError
 
@@ -21,12 +22,11 @@ def check_plot(path: Path) -> None:
     """Refuse what cannot be drawn, before anything is measured for hours.
 
     Raises:
-        ConfigurationError: If the name is no picture, the folder is missing, or matplotlib is.
+        ConfigurationError: If it is no picture, cannot be written, or matplotlib is missing.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise ConfigurationError(f"--plot takes NAME.svg or NAME.png, not {path}")
-    if not path.absolute().parent.is_dir():
-        raise ConfigurationError(f"there is no folder {path.parent} for the plot")
+    check_output_file(path, "plot")
     if importlib.util.find_spec("matplotlib") is None:
         raise ConfigurationError(
             "--plot needs matplotlib, which the extra [bench] brings: from a clone, "

@@ -9,7 +9,7 @@ the numbers of the model's profile.
   whisper-streaming bench policy
   whisper-streaming bench policy --audio tests/data --match 'en-[1-6]*' --ticks 0.3 0.6 1.0
   whisper-streaming bench policy --model ./my-model --audio my-recordings \\
-      --write-profile my-model/streaming.json
+      --write-profile my-model
 
 With --write-profile the offset of the model's word times is measured, a small grid of window rules
 and margins is tried, and the best is written for servers that load the model from that folder.
@@ -24,7 +24,8 @@ from pathlib import Path
 from whisper_streaming.backends import create_backend
 from whisper_streaming.backends.base import DEMO, StreamingProfile
 from whisper_streaming.backends.model_store import resolve_model
-from whisper_streaming.backends.profile import write_profile
+from whisper_streaming.backends.profile import PROFILE_NAME, write_profile
+from whisper_streaming.bench.argument_types import above_zero, at_least_zero
 from whisper_streaming.bench.metered import MeteredBackend
 from whisper_streaming.bench.offline import (
     decode_offline,
@@ -32,6 +33,7 @@ from whisper_streaming.bench.offline import (
     offline_note,
     speech_probabilities,
 )
+from whisper_streaming.bench.output_file import check_output_file
 from whisper_streaming.bench.plain_transcribe import PlainTranscriber
 from whisper_streaming.bench.policy_tuning import Stage, Trial, tune
 from whisper_streaming.bench.progress import tracked
@@ -66,17 +68,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", default=DEMO, help="a name, hub id or CTranslate2 folder (default: demo)"
     )
     parser.add_argument(
-        "--ticks", nargs="+", type=float, default=[0.3, 1.0], metavar="SECONDS",
+        "--ticks", nargs="+", type=above_zero, default=[0.3, 1.0], metavar="SECONDS",
         help="intervals between updates (default: 0.3 1.0)",
     )  # fmt: skip
     parser.add_argument(
-        "--transcribe-tick", type=float, default=1.0, metavar="SECONDS",
+        "--transcribe-tick", type=at_least_zero, default=1.0, metavar="SECONDS",
         help="the same for LocalAgreement-2 through transcribe, whose decodes cost many times as "
         "much (default: 1.0, that of whisper_streaming); 0 leaves it out",
     )  # fmt: skip
     parser.add_argument(
-        "--write-profile", type=Path, metavar="FOLDER/streaming.json",
-        help="also tune the model's profile on these recordings and write it",
+        "--write-profile", type=Path, metavar="FOLDER",
+        help=f"also tune the model's profile on these recordings and write {PROFILE_NAME}, which "
+        "servers read beside the model, to this folder",
     )  # fmt: skip
     add_recording_arguments(parser)
 
@@ -87,11 +90,7 @@ def run(arguments: argparse.Namespace) -> Report:
     Raises:
         WhisperStreamingError: If a flag is wrong, or a recording or the model cannot be had.
     """
-    if min(arguments.ticks) <= 0:
-        raise ConfigurationError("--ticks takes seconds above 0")
-    profile_path: Path | None = arguments.write_profile
-    if profile_path is not None and not profile_path.absolute().parent.is_dir():
-        raise ConfigurationError(f"there is no folder {profile_path.parent} for the profile")
+    profile_path = _profile_path(arguments.write_profile)
     recordings = chosen_recordings(arguments)
     probabilities = {each.name: speech_probabilities(each) for each in recordings}
     settings = BackendSettings(models=(arguments.model,), device="cpu", workers=1, threads=1)
@@ -114,6 +113,7 @@ def run(arguments: argparse.Namespace) -> Report:
             offline_note(offline),
             "On the audio clock: decodes take no time. CPU is that of the decodes, on one thread.",
             *(tuning.notes if tuning is not None else ()),
+            *(() if profile_path is None else (f"The profile is in {profile_path}.",)),
         ],
         charts=[_chart(rows, "commit_p95_s", "s"), _chart(rows, "wer", "errors per word")],
         details={
@@ -121,6 +121,21 @@ def run(arguments: argparse.Namespace) -> Report:
             "trials": [trial.as_row() for trial in tuning.trials] if tuning is not None else [],
         },
     )
+
+
+def _profile_path(given: Path | None) -> Path | None:
+    """Where the profile goes; ``given`` is a folder, or a file with the only name that is read.
+
+    Raises:
+        ConfigurationError: If it can not be written there, or would not be read.
+    """
+    if given is None:
+        return None
+    path = given / PROFILE_NAME if given.is_dir() else given
+    if path.name != PROFILE_NAME:
+        raise ConfigurationError(f"servers read a profile from {PROFILE_NAME} only, not {given}")
+    check_output_file(path, "profile")
+    return path
 
 
 def _played(stage: Stage, profile: StreamingProfile, ticks: Sequence[float]) -> list[Row]:

@@ -109,7 +109,6 @@ class Stage:
         """Stream all recordings on the audio clock."""
         scores, before_s = [], self.backend.cpu_s
         for each in self._recordings:
-            self.backend.recording = each.name
             config = replace(self._config(each), policy=policy, window=window, min_chunk_s=tick_s)
             played = simulate(self.backend, config, each, self._speech_probs[each.name])
             scores.append(score(each, played.captions, played.text))
@@ -124,7 +123,6 @@ class Stage:
         """
         errors: list[float] = []
         for each in self._recordings:
-            self.backend.recording = each.name
             config = replace(self._config(each), min_chunk_s=_NO_PARTIALS_S)
             heard = [
                 (text, word.start)

@@ -2,16 +2,17 @@
 
 import argparse
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
+from pydantic import BaseModel, Field, NonNegativeFloat, ValidationError
 
 from whisper_streaming.backends.model_store import DEMO_PATH
 from whisper_streaming.core.audio import FloatArray, seconds
 from whisper_streaming.errors import ConfigurationError
+from whisper_streaming.evaluate import normalised_words
 from whisper_streaming.media import decode_media
 
 
@@ -86,7 +87,8 @@ def load_recordings(folder: Path, match: str = "*") -> tuple[Recording, ...]:
         match: Shell pattern of the names.
 
     Raises:
-        ConfigurationError: If there is none.
+        ConfigurationError: If there is none, or a file of a recording is broken: what is left
+            out silently would change the numbers.
         MediaError: If one cannot be read.
     """
     found = [
@@ -102,34 +104,59 @@ def load_recordings(folder: Path, match: str = "*") -> tuple[Recording, ...]:
     return tuple(found)
 
 
-def _truth(path: Path) -> dict[str, object] | None:
-    """What ``path`` says of a recording; None if it is some other JSON or has no word times."""
+class _TimedText(BaseModel):
+    word: str
+    start: NonNegativeFloat = Field(allow_inf_nan=False)
+    end: NonNegativeFloat = Field(allow_inf_nan=False)
+
+
+class _Utterance(BaseModel):
+    end: NonNegativeFloat = Field(allow_inf_nan=False)
+
+
+class _Truth(BaseModel):
+    """NAME.json; other keys are for other readers."""
+
+    audio: str
+    text: str
+    words: tuple[_TimedText, ...]
+    utterances: tuple[_Utterance, ...] = ()
+    language: str | None = None
+
+
+def _truth(path: Path) -> _Truth | None:
+    """What ``path`` says of a recording; None if it is some other JSON or has no word times.
+
+    Raises:
+        ConfigurationError: If it is neither.
+    """
     try:
-        truth = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise ConfigurationError(f"{path} cannot be read: {exc}") from exc
+    if not isinstance(fields, dict) or not {"audio", "text", "words"} <= fields.keys():
         return None
-    is_truth = isinstance(truth, dict) and {"audio", "text", "words"} <= truth.keys()
-    return truth if is_truth and truth["words"] else None
+    if not fields["words"]:
+        return None
+    try:
+        truth = _Truth.model_validate(fields)
+    except ValidationError as exc:
+        wrong = exc.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in wrong["loc"])
+        raise ConfigurationError(f"{path}: {place}: {wrong['msg']}") from exc
+    if not any(normalised_words(each.word) for each in truth.words):
+        raise ConfigurationError(f"{path} has no word that can be compared")
+    return truth
 
 
-def _load(path: Path, truth: dict[str, object]) -> Recording:
-    samples = np.concatenate(list(decode_media(path.with_name(str(truth["audio"])))))
-    language = truth.get("language")
-    words = tuple(
-        TimedWord(str(word["word"]), float(word["start"]), float(word["end"]))
-        for word in _records(truth, "words")
-    )
-    ends = tuple(float(each["end"]) for each in _records(truth, "utterances"))
+def _load(path: Path, truth: _Truth) -> Recording:
+    samples = np.concatenate(list(decode_media(path.with_name(truth.audio))))
+    words = tuple(TimedWord(each.word, each.start, each.end) for each in truth.words)
     return Recording(
         name=path.stem,
         samples=samples,
-        language=language if isinstance(language, str) else None,
-        text=str(truth["text"]),
+        language=truth.language,
+        text=truth.text,
         words=words,
-        utterance_ends=ends or (words[-1].end,),
+        utterance_ends=tuple(each.end for each in truth.utterances) or (words[-1].end,),
     )
-
-
-def _records(truth: dict[str, object], key: str) -> Sequence[dict[str, str]]:
-    records = truth.get(key, [])
-    return records if isinstance(records, list) else []

@@ -21,6 +21,7 @@ from whisper_streaming.version import __version__
 SCHEMA: Final = 1
 PERCENTILES: Final = (50, 95, 99)
 NOT_MEASURED: Final = "–"
+_SAME_MACHINE: Final = ("processor", "cores")
 
 Value = str | int | float | bool | None
 Row = Mapping[str, Value]
@@ -158,15 +159,20 @@ def read_report(path: Path, benchmark: str) -> Mapping[str, object]:
     """What ``bench BENCHMARK --json`` wrote to ``path``.
 
     Raises:
-        ConfigurationError: If it is no such file.
+        ConfigurationError: If it is no such file, or was measured on another machine.
     """
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as exc:
         raise ConfigurationError(f"cannot read the report {path}: {exc}") from exc
     is_report = isinstance(fields, dict) and fields.get("schema") == SCHEMA
-    if not is_report or not re.search(rf"\bbench {benchmark}\b", fields["command"]):
+    if not is_report or not re.match(
+        rf"whisper-streaming bench {benchmark}\b", str(fields.get("command"))
+    ):
         raise ConfigurationError(f"{path} was not written by bench {benchmark} --json")
+    there, here = fields.get("machine"), machine()
+    if not isinstance(there, dict) or any(there.get(key) != here[key] for key in _SAME_MACHINE):
+        raise ConfigurationError(f"{path} was measured on another machine: {there}")
     return dict(fields)
 
 

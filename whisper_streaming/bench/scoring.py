@@ -36,7 +36,8 @@ class Score:
         final_words: Words of the final text.
         text: The final text.
         gaps: Stretches of audio that the server reported as lost.
-        missing_samples: Samples that were sent and are not in the server's account, or lost.
+        missing_samples: Samples that were sent and are not in the server's account, or lost; None
+            if it gave none, as servers that are not ours.
         failure: Why the session is not whole; None if it is.
     """
 
@@ -48,7 +49,7 @@ class Score:
     final_words: int
     text: str
     gaps: int = 0
-    missing_samples: int = 0
+    missing_samples: int | None = None
     failure: str | None = None
 
 
@@ -123,7 +124,9 @@ def score_take(take: Take, recording: Recording, *, keeps_partial: bool = False)
         failure = failure or str(error)
     text = viewer.shown if keeps_partial else viewer.committed
     summary = viewer.summary
-    missing = 0 if summary is None else len(recording.samples) - summary.decoded - summary.silence
+    missing = (
+        None if summary is None else len(recording.samples) - summary.decoded - summary.silence
+    )
     return score(
         recording,
         viewer.captions,
@@ -140,7 +143,7 @@ def score(
     text: str,
     *,
     gaps: int = 0,
-    missing_samples: int = 0,
+    missing_samples: int | None = None,
     failure: str | None = None,
 ) -> Score:
     """Judge what a viewer saw, and the final text."""
@@ -161,6 +164,7 @@ def score(
 
 def totals(scores: Sequence[Score]) -> dict[str, Value]:
     """Everything over all sessions, as values of a row."""
+    missing = [s.missing_samples for s in scores if s.missing_samples is not None]
     return {
         **percentiles("commit", _all(score.latencies.commit for score in scores)),
         **percentiles("first", _all(score.latencies.first for score in scores)),
@@ -173,7 +177,7 @@ def totals(scores: Sequence[Score]) -> dict[str, Value]:
         "deleted": sum(s.errors.deletions for s in scores),
         "lost_tail": sum(s.errors.lost_tail for s in scores),
         "gaps": sum(s.gaps for s in scores),
-        "missing_samples": sum(s.missing_samples for s in scores),
+        "missing_samples": sum(missing) if missing else None,
         "failed": sum(s.failure is not None for s in scores),
     }
 

@@ -15,10 +15,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from whisper_streaming.backends.base import DEMO
 from whisper_streaming.config import ServerConfig, load_config
-from whisper_streaming.errors import BenchmarkError
+from whisper_streaming.errors import BenchmarkError, ConfigurationError
 from whisper_streaming.server.cli import build_parser, flags_of
 
 _STOP_TIMEOUT_S: Final = 30.0
@@ -79,7 +80,7 @@ def add_server_arguments(parser: argparse.ArgumentParser) -> None:
         "--url",
         metavar="URL",
         help="ws:// address of a server that runs already, instead of starting one; it must "
-        "allow enough clients",
+        "allow enough clients. What is simulated beside it has --model and --server-flags",
     )
     group.add_argument(
         "--pid", type=int, help="with --url: the server's process, to count its processor time"
@@ -91,6 +92,32 @@ def add_server_arguments(parser: argparse.ArgumentParser) -> None:
         help="more flags for the server that is started, as one argument, such as "
         "--server-flags='--set policy.min_chunk_s=0.6'",
     )
+
+
+def check_server_arguments(arguments: argparse.Namespace, *, starts_models: bool) -> None:
+    """Refuse flags of :func:`add_server_arguments` that are wrong or would have no effect.
+
+    Args:
+        arguments: As parsed.
+        starts_models: The model is also loaded here, to be compared with the server.
+
+    Raises:
+        ConfigurationError: If one is.
+    """
+    if arguments.url is None:
+        if arguments.pid is not None:
+            raise ConfigurationError(
+                "--pid is the process of the server at --url, which is missing"
+            )
+        return
+    _check_url(arguments.url)
+    if arguments.pid is not None and _PROC.is_dir() and not _stat(arguments.pid):
+        raise ConfigurationError(f"there is no process {arguments.pid} for --pid")
+    if not starts_models and (arguments.server_flags or arguments.model != DEMO):
+        raise ConfigurationError(
+            "--model and --server-flags are of a server that is started here; that of --url has "
+            "its own"
+        )
 
 
 def server_config(arguments: argparse.Namespace) -> ServerConfig:
@@ -158,6 +185,16 @@ def listening(command: Sequence[str], pattern: str) -> Iterator[tuple[int, int]]
                 process.wait(_STOP_TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of a port that is no number
+        is_usable = False
+    if not is_usable:
+        raise ConfigurationError(f"{url!r} is no ws:// or wss:// address of a server")
 
 
 def _server_flags(arguments: argparse.Namespace) -> list[str]:

@@ -124,8 +124,9 @@ def generate(
         finally:
             child.kill()
     if child.returncode != 0:
-        last = errors.decode(errors="replace").strip().splitlines()[-1:]
-        raise BenchmarkError(f"the load generator failed: {' '.join(last)}")
+        # A group of exceptions ends with a line that is only drawn.
+        said = [line for line in errors.decode(errors="replace").splitlines() if line.strip(" |+-")]
+        raise BenchmarkError(f"the load generator failed: {' '.join(said[-1:]).strip(' |')}")
     outcome = pickle.loads(written)
     assert isinstance(outcome, Outcome)
     return outcome
