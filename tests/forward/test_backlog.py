@@ -26,9 +26,10 @@ class Dropping(Backlog):
 
     async def take_texts(self) -> str:
         """The next post, as session and texts, and as if it were accepted at once."""
-        lane, post = await self.take()
-        self.settle(lane, post)
-        return f"{post.id} {' '.join(each.text.strip() for each in post.segments)}"
+        lane, trial = await self.take()
+        self.settle(lane)
+        texts = [each.text.strip() for each in trial.post.segments]
+        return f"{trial.post.id} {' '.join(texts)}"
 
 
 def say(lane: Lane, *texts: str) -> None:
@@ -69,10 +70,10 @@ async def test_the_interval_counts_from_the_arrival_also_behind_a_slow_post() ->
     waiting = backlog(batch_size=2, interval_s=5.0)
     lane = waiting.lane("a")
     say(lane, "1", "2")
-    taken = await waiting.take()
+    await waiting.take()
     say(lane, "3")
     await asyncio.sleep(100)
-    waiting.settle(*taken)
+    waiting.settle(lane)
 
     assert await waiting.take_texts() == "a.3-3 3"
     assert asyncio.get_running_loop().time() == 100
@@ -95,14 +96,13 @@ async def test_of_a_session_there_is_one_post_at_a_time_and_others_go_on() -> No
     a, b = waiting.lane("a"), waiting.lane("b")
     say(a, "1", "2")
     say(b, "3", "4")
-    first = await waiting.take()
-    second = await waiting.take()
+    begun = [await waiting.take() for _ in range(2)]
 
-    assert [post.id for _, post in (first, second)] == ["a.1-1", "b.1-1"]
+    assert [trial.post.id for _, trial in begun] == ["a.1-1", "b.1-1"]
     assert waiting.in_flight == waiting.waiting == 2
-    waiting.settle(*second)
+    waiting.settle(b)
     assert await waiting.take_texts() == "b.2-2 4"
-    waiting.settle(*first)
+    waiting.settle(a)
     assert await waiting.take_texts() == "a.2-2 2"
 
 
@@ -123,12 +123,12 @@ async def test_when_too_many_wait_the_oldest_of_all_is_dropped_and_leaves_a_hole
     waiting = backlog(max_waiting=3)
     a, b = waiting.lane("a"), waiting.lane("b")
     say(a, "1")
-    under_way = await waiting.take()
+    await waiting.take()
     say(a, "2", "3")
     say(b, "4", "5")
 
     assert (waiting.dropped, waiting.waiting, waiting.in_flight) == (1, 3, 1)
-    waiting.settle(*under_way)
+    waiting.settle(a)
     order = [await waiting.take_texts() for _ in range(3)]
     assert order == ["b.1-1 4", "a.3-3 3", "b.2-2 5"]
 
@@ -168,11 +168,11 @@ async def test_closing_makes_everything_due_and_settled_is_when_all_is_done() ->
     waiting.close()
 
     assert await waiting.take_texts() == "a.1-1 1"
-    taken = await waiting.take()
+    lane, _ = await waiting.take()
     settled = asyncio.ensure_future(waiting.wait_until_settled())
     await asyncio.sleep(1)
     assert not settled.done()
-    waiting.settle(*taken)
+    waiting.settle(lane)
     await settled
     assert asyncio.get_running_loop().time() == 1
 
@@ -187,3 +187,71 @@ async def test_a_take_that_is_cancelled_takes_nothing() -> None:
     await asyncio.sleep(0)
 
     assert await waiting.take_texts() == "a.1-1 1"
+
+
+@in_virtual_time
+async def test_a_post_that_failed_comes_again_as_it_was_and_meanwhile_others_go() -> None:
+    waiting = backlog(batch_size=2)
+    a, b = waiting.lane("a"), waiting.lane("b")
+    say(a, "1", "2")
+    _, first = await waiting.take()
+    say(a, "3", "4")
+    say(b, "5", "6")
+    waiting.postpone(a, 10.0)
+
+    assert (waiting.waiting, waiting.in_flight) == (6, 0)
+    assert await waiting.take_texts() == "b.1-2 5 6"
+    assert asyncio.get_running_loop().time() == 0
+    lane, again = await waiting.take()
+    assert asyncio.get_running_loop().time() == 10
+    assert lane is a
+    assert again is first
+    waiting.settle(a)
+    assert await waiting.take_texts() == "a.3-4 3 4"
+
+
+@in_virtual_time
+async def test_a_post_that_waits_for_its_next_attempt_is_dropped_as_a_whole() -> None:
+    """It cannot go with less than it had, because the service may have it under its id."""
+    waiting = backlog(batch_size=2, max_waiting=3)
+    a, b = waiting.lane("a"), waiting.lane("b")
+    say(a, "1", "2")
+    await waiting.take()
+    waiting.postpone(a, 10.0)
+    say(b, "3")
+    say(a, "4", "5")
+
+    assert (waiting.dropped, waiting.waiting) == (2, 3)
+    assert await waiting.take_texts() == "a.3-4 4 5"
+    assert asyncio.get_running_loop().time() == 0
+
+
+@in_virtual_time
+async def test_a_post_that_fails_when_the_room_is_taken_is_dropped_as_the_oldest() -> None:
+    waiting = backlog(max_waiting=2)
+    a, b = waiting.lane("a"), waiting.lane("b")
+    say(a, "1")
+    await waiting.take()
+    say(b, "2", "3")
+    assert waiting.dropped == 0
+    waiting.postpone(a, 10.0)
+
+    assert (waiting.dropped, waiting.waiting) == (1, 2)
+    assert [await waiting.take_texts() for _ in range(2)] == ["b.1-1 2", "b.2-2 3"]
+    await waiting.wait_until_settled()
+    say(a, "4")
+    assert await waiting.take_texts() == "a.2-2 4"
+    assert asyncio.get_running_loop().time() == 0
+
+
+@in_virtual_time
+async def test_closing_ends_the_wait_for_the_next_attempt() -> None:
+    waiting = backlog()
+    lane = waiting.lane("a")
+    say(lane, "1")
+    await waiting.take()
+    waiting.postpone(lane, 1000.0)
+    waiting.close()
+
+    assert await waiting.take_texts() == "a.1-1 1"
+    assert asyncio.get_running_loop().time() == 0

@@ -4,13 +4,12 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from whisper_streaming.config import ForwardSettings
 from whisper_streaming.core.transcript import SegmentRules
-from whisper_streaming.forward.backlog import Backlog
+from whisper_streaming.forward.backlog import Backlog, Trial
 from whisper_streaming.forward.payload import Post
 from whisper_streaming.forward.sender import Answer, Result
 from whisper_streaming.live.observers import SegmentFeed, SessionFacts, SessionObserver
@@ -19,6 +18,8 @@ _DROP_LOG_INTERVAL_S: Final = 10.0
 _HURRIED_RETRY_S: Final = 0.25
 """Wait after a failed post while the server stops: there is no time for more."""
 _MAX_DOUBLINGS: Final = 32
+_STUCK_ATTEMPTS: Final = 8
+"""So often one post fails, while others are taken, before the log says so, and again after it."""
 _MAX_UID: Final = 200
 """Characters that are kept of a client's name for its session; it may send a megabyte."""
 
@@ -45,8 +46,8 @@ class ForwardingStats:
         is_failing: The newest attempt failed or was refused.
         posts: Posts that were accepted.
         forwarded: Segments in them.
-        waiting: Those that wait, for others or for their turn.
-        in_flight: Those in posts that were begun and not accepted yet.
+        waiting: Those that wait, for others, for their turn or for the next attempt.
+        in_flight: Those in posts that are under way.
         failed_attempts: Attempts that failed or were refused.
         dropped: Lost because too many waited.
         refused: Lost because the service refused them too often.
@@ -96,10 +97,11 @@ class Forwarder:
         )
         self._flush_s = settings.flush_timeout_s
         self._flush: asyncio.Timeout | None = None
-        self._is_closing = asyncio.Event()
+        self._is_closing = False
         self._task: asyncio.Task[None] | None = None
         self._stats = ForwardingStats()
         self._drops_logged_at: float | None = None
+        self._is_outage_told = False
 
     def open(self) -> None:
         """Begin to post. Call it in the event loop."""
@@ -122,7 +124,7 @@ class Forwarder:
         Call it once, when no session is left.
         """
         assert self._task is not None, "it was never opened"
-        self._is_closing.set()
+        self._is_closing = True
         self._backlog.close()
         try:
             async with asyncio.timeout(self._flush_s) as self._flush:
@@ -150,29 +152,18 @@ class Forwarder:
 
     async def _post_all(self) -> None:
         while True:
-            lane, post = await self._backlog.take()
-            await self._settle(post)
-            self._backlog.settle(lane, post)
-
-    async def _settle(self, post: Post) -> None:
-        """Try until ``post`` is accepted, or refused too often."""
-        refusals = attempts = 0
-        while True:
-            answer = await self._try(post)
+            lane, trial = await self._backlog.take()
+            answer = await self._try(trial.post)
             if answer.result is Result.ACCEPTED:
-                self._count_success(post)
-                return
-            self._count_failure(answer)
-            attempts += 1
-            refusals += answer.result is Result.REFUSED
-            if refusals >= self._settings.max_refusals:
-                self._stats.refused += len(post.segments)
-                logger.error(
-                    "%s refused %d segments %d times, so they are dropped: %s",
-                    self._shown, len(post.segments), refusals, answer.detail,
-                )  # fmt: skip
-                return
-            await self._pause(attempts, answer.retry_after_s)
+                self._count_success(trial.post)
+            else:
+                self._count_failure(trial, answer)
+                if trial.refusals < self._settings.max_refusals:
+                    # Waits without a connection, which others can use meanwhile.
+                    self._backlog.postpone(lane, self._delay_s(trial, answer))
+                    continue
+                self._give_up(trial, answer)
+            self._backlog.settle(lane)
 
     async def _try(self, post: Post) -> Answer:
         try:
@@ -181,33 +172,48 @@ class Forwarder:
             logger.exception("! a post broke, which is a fault of this program")
             return Answer(Result.FAILED, type(exc).__name__)
 
-    async def _pause(self, attempts: int, retry_after_s: float | None) -> None:
-        """Wait before the next attempt: longer each time, by chance, and not while we stop."""
-        if self._is_closing.is_set():
-            await asyncio.sleep(_HURRIED_RETRY_S)
-            return
+    def _delay_s(self, trial: Trial, answer: Answer) -> float:
+        """The wait before the next attempt: longer each time, by chance, and not while we stop."""
+        if self._is_closing:
+            return _HURRIED_RETRY_S
         longest = self._settings.retry_max_s
-        doubled = self._settings.retry_min_s * 2.0 ** min(attempts - 1, _MAX_DOUBLINGS)
+        doubled = self._settings.retry_min_s * 2.0 ** min(trial.failures - 1, _MAX_DOUBLINGS)
         # Between half and all of it, so that those who failed together do not come together.
         delay_s = min(doubled, longest) * (1 + self._chance()) / 2
-        delay_s = max(delay_s, min(retry_after_s or 0.0, longest))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(delay_s):
-                await self._is_closing.wait()
+        return max(delay_s, min(answer.retry_after_s or 0.0, longest))
 
     def _count_success(self, post: Post) -> None:
         self._stats.posts += 1
         self._stats.forwarded += len(post.segments)
-        if self._stats.is_failing:
-            self._stats.is_failing = False
+        self._stats.is_failing = False
+        if self._is_outage_told:
+            self._is_outage_told = False
             logger.info("%s takes segments again, %d wait", self._shown, self._backlog.waiting)
 
-    def _count_failure(self, answer: Answer) -> None:
+    def _count_failure(self, trial: Trial, answer: Answer) -> None:
+        trial.failures += 1
+        trial.refusals += answer.result is Result.REFUSED
         self._stats.failed_attempts += 1
-        # One line for a service that is down, not one for each attempt.
-        level = logging.DEBUG if self._stats.is_failing else logging.WARNING
         self._stats.is_failing = True
-        logger.log(level, "%s did not take segments, trying again: %s", self._shown, answer.detail)
+        # One line for a service that is down, not one for each attempt.
+        if not self._is_outage_told and trial.failures == 1:
+            self._is_outage_told = True
+            logger.warning("%s did not take segments, trying again: %s", self._shown, answer.detail)
+        elif not self._is_outage_told and trial.failures % _STUCK_ATTEMPTS == 0:
+            logger.warning(
+                "%s takes segments, but those of session %s not, %d attempts so far: %s",
+                self._shown, trial.post.session.id, trial.failures, answer.detail,
+            )  # fmt: skip
+        else:
+            logger.debug("post %s failed: %s", trial.post.id, answer.detail)
+
+    def _give_up(self, trial: Trial, answer: Answer) -> None:
+        size = len(trial.post.segments)
+        self._stats.refused += size
+        logger.error(
+            "%s refused %d segments %d times, so they are dropped: %s",
+            self._shown, size, trial.refusals, answer.detail,
+        )  # fmt: skip
 
     def _count_drop(self) -> None:
         self._stats.dropped += 1
