@@ -7,15 +7,21 @@ import { openTabSound } from "./tab-sound.js";
 
 /** @typedef {import("./messages.js").ToOffscreen} ToOffscreen */
 
-/** Overlays that have no captions yet, by tab. @type {Map<number, chrome.runtime.Port>} */
-const waiting = new Map();
+const PAGE_GONE = "The page went away before its captions began.";
+
+/** Of the pages that are there, by tab. @type {Map<number, chrome.runtime.Port>} */
+const overlays = new Map();
 /** @type {TabCaptions | null} */ let captions = null;
 /** Whether the service worker waits for the report of its `stop`. */
 let isAskedToStop = false;
 
 chrome.runtime.onConnect.addListener((port) => {
   const tabId = port.sender?.tab?.id;
-  if (tabId !== undefined) waiting.set(tabId, port);
+  if (tabId === undefined) return;
+  overlays.set(tabId, port);
+  port.onDisconnect.addListener(() => {
+    if (overlays.get(tabId) === port) overlays.delete(tabId);
+  });
 });
 
 listen("offscreen", async (/** @type {ToOffscreen} */ message) => {
@@ -37,15 +43,22 @@ addEventListener("online", () => captions?.retryNow());
  * @returns {Promise<string>} What went wrong.
  */
 async function start({ id, tabId, tabTitle, streamId, settings }) {
-  const port = waiting.get(tabId);
-  if (!port) return "The page went away before its captions began.";
   const css = await (await fetch("overlay.css")).text();
+  const port = overlays.get(tabId);
+  if (!port) return PAGE_GONE;
   port.postMessage({ kind: "looks", css, settings });
+  // Pages may be left while the sound is waited for.
+  const isThere = () => overlays.get(tabId) === port;
   try {
     const endpoints = findEndpoints(settings.server);
     const sound = await openTabSound(streamId);
+    if (!isThere()) {
+      await sound.close();
+      return PAGE_GONE;
+    }
     captions = new TabCaptions({ id, port, sound, endpoints, settings, tabTitle });
   } catch (error) {
+    if (!isThere()) return PAGE_GONE;
     const { message } = /** @type {Error} */ (error);
     const text = error instanceof AddressError ? message : `There is no sound: ${message}.`;
     port.postMessage({ kind: "notice", text, isLast: true });

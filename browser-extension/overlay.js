@@ -42,7 +42,6 @@
   port.onMessage.addListener(take);
   port.onDisconnect.addListener(() => {
     isOver = true;
-    chrome.storage.onChanged.removeListener(followSettings);
     if (isLastNotice) stop.setAttribute("aria-label", "Close the captions");
     else close();
   });
@@ -123,6 +122,8 @@
     host.remove();
     if (!isOver) port.disconnect();
     isOver = true;
+    // At last: it may throw in a page that outlives its extension.
+    chrome.storage.onChanged.removeListener(followSettings);
   }
 
   // --- words ------------------------------------------------------------------------------

@@ -97,13 +97,15 @@ async function showState() {
 }
 
 async function showServer() {
-  const problem = findProblem(server.value);
+  const typed = server.value;
+  const problem = findProblem(typed);
   const told = get("server-state");
   server.setAttribute("aria-invalid", String(problem !== ""));
   told.textContent = problem;
   if (problem) return;
-  const { info: url, page } = findEndpoints(server.value);
+  const { info: url, page } = findEndpoints(typed);
   const info = await fetchInfo(url);
+  if (server.value !== typed) return; // another one was asked meanwhile
   if (!info) {
     told.textContent = `Nothing answers at ${page}. Is the server running?`;
   } else if (info.is_embedded_model) {

@@ -34,6 +34,17 @@ PAGE = """<!doctype html><html lang="en"><title>A talk</title>
 """It tries to hide what is put over it ..."""
 POLICY = "default-src 'self'; style-src 'unsafe-inline'; frame-src 'none'"
 """... and allows nothing from elsewhere."""
+OPEN_OFFSCREEN = """chrome.offscreen.createDocument(
+    {url: "offscreen.html", reasons: ["USER_MEDIA"], justification: "Before its time."})"""
+HOLD_SOUND = """(() => {
+    const devices = navigator.mediaDevices;
+    const open = devices.getUserMedia.bind(devices);
+    devices.getUserMedia = async (wishes) => {
+        await new Promise((resolve) => (globalThis.goOn = resolve));
+        return open(wishes);
+    };
+})()"""
+"""The browser takes its time to give the sound of a tab."""
 FIND_SOCKET = """typed => import("./address.js")
     .then(({findEndpoints}) => findEndpoints(typed).socket)
     .catch(error => error.name === "AddressError" ? error.message : `a fault: ${error}`)"""
@@ -188,6 +199,23 @@ def test_leaving_the_page_ends_its_captions(
     wait_until(page, lambda: extension.state()["phase"] == "closed")
 
 
+def test_a_page_that_is_left_before_its_sound_comes_is_not_captioned(
+    extension: Extension, page: Page, server: Server
+) -> None:
+    extension.choose(server=server.url)
+    extension.worker.evaluate(OPEN_OFFSCREEN)
+    offscreen = extension.attach(page, extension.popup_url.replace("popup", "offscreen"))
+    offscreen.evaluate(HOLD_SOUND)
+    extension.start(page)
+    wait_until(page, lambda: offscreen.evaluate("typeof goOn") == "function")
+
+    page.goto(f"{SITE}/another")
+    offscreen.evaluate("setTimeout(goOn)")
+
+    wait_until(page, lambda: extension.state()["phase"] == "closed")
+    assert extension.state()["problem"] == "The page went away before its captions began."
+
+
 def test_a_second_tab_takes_the_captions_over(
     extension: Extension, page: Page, server: Server
 ) -> None:
@@ -310,6 +338,28 @@ def test_settings_are_kept_and_the_server_is_looked_at(
         "size": 5,
         "announce": True,
     }
+
+
+def test_a_server_that_answers_late_is_not_taken_for_the_one_that_is_chosen(
+    popup: Page, server: Server
+) -> None:
+    held: list[Route] = []
+    popup.route("http://late.test/info", lambda route: held.append(route))
+    popup.get_by_label("Server").fill("late.test")
+    popup.get_by_label("Server").press("Tab")
+    wait_until(popup, lambda: held)
+    popup.get_by_label("Server").fill(server.url)
+    popup.get_by_label("Server").press("Tab")
+    told = popup.locator("#server-state")
+    expect(told).to_contain_text("small demo model")
+
+    late = {"model": "late", "languages": ["xx"], "language": None, "detects_language": False}
+    with popup.expect_response("http://late.test/info"):
+        held[0].fulfill(json=late, headers={"Access-Control-Allow-Origin": "*"})
+    popup.evaluate("new Promise((resolve) => setTimeout(resolve))")
+
+    expect(told).to_contain_text("small demo model")
+    expect(popup.locator("#language option[value=de]")).to_have_count(1)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
