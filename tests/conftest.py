@@ -6,8 +6,8 @@ import re
 import shutil
 import signal
 import sysconfig
-from collections.abc import Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,8 @@ _GROUPS = {
     "tests/interop/test_stock_client.py": _INTEROP,
 }
 _PLACES = {path: place for place, path in enumerate(_GROUPS)}
+# The turn of a process to run tests, held while it does.
+_ROOM = pytest.StashKey[ExitStack]()
 # The examples of a page follow one another; other pages have nothing to do with them.
 _EXAMPLE = re.compile(r"tests/test_docs\.py::\w+\[(?P<page>.+):\d+\]")
 
@@ -107,31 +109,44 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Let a test that is marked ``alone`` wait for the other processes, and them for it."""
-    with ExitStack() as held:
-        if hasattr(item.config, "workerinput"):
-            held.enter_context(_its_turn(alone=item.get_closest_marker("alone") is not None))
+def pytest_runtest_protocol(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, object, object]:
+    """Let a test that is marked ``alone`` wait for the other processes, and them for it.
+
+    Such tests that follow one another stay alone: each wait is for the longest of the tests that
+    the others have begun, while nobody else works.
+    """
+    if not hasattr(item.config, "workerinput"):
         return (yield)
+    held = item.config.stash.get(_ROOM, None) or _its_turn(alone=_is_alone(item))
+    item.config.stash[_ROOM] = held
+    try:
+        return (yield)
+    finally:
+        if not (_is_alone(item) and nextitem is not None and _is_alone(nextitem)):
+            del item.config.stash[_ROOM]
+            held.close()
 
 
-@contextmanager
-def _its_turn(*, alone: bool) -> Iterator[None]:
-    """Any number of processes at a time, or one alone.
+def _is_alone(item: pytest.Item) -> bool:
+    return item.get_closest_marker("alone") is not None
+
+
+def _its_turn(*, alone: bool) -> ExitStack:
+    """Any number of processes at a time, or one alone, until what is given back is closed.
 
     The two locks are on this file and its folder: they are there anyway, and nothing is written.
     """
     here = Path(__file__)
+    held = ExitStack()
     with here.open("rb") as door:
         room = os.open(here.parent, os.O_RDONLY)
+        held.callback(os.close, room)
         # Who waits to be alone stands in the door: otherwise the others would never all be out.
         fcntl.flock(door, fcntl.LOCK_EX)
         fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-        fcntl.flock(door, fcntl.LOCK_UN)
-        try:
-            yield
-        finally:
-            os.close(room)
+    return held
 
 
 @pytest.hookimpl(wrapper=True)
