@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { endOfScale, pathOf, piecesOf } from "../../whisper_streaming/web/status-chart.js";
+import { endOfScale, namesOfLimits, pathOf, piecesOf } from "../../whisper_streaming/web/status-chart.js";
 import { History, KEPT_S } from "../../whisper_streaming/web/status-history.js";
 import { rowsOfNumbers, rowsOfSessions } from "../../whisper_streaming/web/status-tables.js";
 import {
@@ -166,6 +166,22 @@ test("a line breaks where nothing is known and where nobody asked", () => {
   const pieces = piecesOf(samples, "lag").map((piece) => piece.map(({ value }) => value));
 
   assert.deepEqual(pieces, [[1, 2], [3], [4], [5]]);
+});
+
+test("limits that are too close for two names share one", () => {
+  const yOf = (value) => 200 - 10 * value;
+  const places = { name: "places", value: 4 };
+
+  assert.deepEqual(namesOfLimits([places, { name: "carried", value: 4 }], yOf), [
+    { text: "places 4, carried 4", y: 160 },
+  ]);
+  assert.deepEqual(namesOfLimits([places, { name: "carried", value: 5 }], yOf), [
+    { text: "places 4, carried 5", y: 150 },
+  ]);
+  assert.deepEqual(namesOfLimits([places, { name: "carried", value: 8 }], yOf), [
+    { text: "places 4", y: 160 },
+    { text: "carried 8", y: 120 },
+  ]);
 });
 
 test("a path goes through its points, and one point alone is seen", () => {

@@ -29,6 +29,7 @@ const STEPS = [1, 2, 4, 5, 10];
 const TOP = 8;
 const BOTTOM = 20;
 const SIDE = 1;
+const NAME_HEIGHT = 14;
 
 /**
  * The end of a scale: a round number that holds all values.
@@ -75,6 +76,28 @@ export function pathOf(points) {
   // A single point would not be seen.
   const drawn = points.length === 1 ? [points[0], { ...points[0], x: points[0].x + 1 }] : points;
   return `M${drawn.map(({ x, y }) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L")}`;
+}
+
+/**
+ * What stands at the lines of limits: one name for those that are too close for two.
+ *
+ * @param {Limit[]} limits
+ * @param {(value: number) => number} yOf
+ * @returns {{ text: string, y: number }[]} Each just above the highest line that it names.
+ */
+export function namesOfLimits(limits, yOf) {
+  /** @type {{ text: string, y: number }[]} */ const names = [];
+  for (const { name, value } of limits) {
+    const text = `${name} ${value}`;
+    const y = yOf(value);
+    const last = names.at(-1);
+    if (last && Math.abs(last.y - y) < NAME_HEIGHT) {
+      names[names.length - 1] = { text: `${last.text}, ${text}`, y: Math.min(last.y, y) };
+    } else {
+      names.push({ text, y });
+    }
+  }
+  return names;
 }
 
 /** One chart with its heading and its values. */
@@ -135,7 +158,7 @@ export class Chart {
     );
     this.#svg.replaceChildren(
       ...this.#grid(scale, spanS, end),
-      ...near.flatMap((limit) => limitMarks(scale, limit)),
+      ...limitMarks(scale, near),
       ...drawn[0].map((points) => area(points, scale.y(0))),
       // The first line is the one that matters: on top.
       ...drawn.flatMap((pieces, index) => pieces.map((points) => line(points, index))).reverse(),
@@ -249,15 +272,16 @@ function area(points, base) {
 
 /**
  * @param {Scale} scale
- * @param {Limit} limit
+ * @param {Limit[]} limits
  */
-function limitMarks(scale, { name, value }) {
-  const y = scale.y(value);
-  const place = { x: scale.width - SIDE, y: y - 4, "text-anchor": "end" };
-  return [
-    svg("path", { class: "limit", d: `M0 ${y}H${scale.width}` }),
-    label(`${name} ${value}`, place),
-  ];
+function limitMarks({ width, y }, limits) {
+  const lines = limits.map(({ value }) =>
+    svg("path", { class: "limit", d: `M0 ${y(value)}H${width}` }),
+  );
+  const names = namesOfLimits(limits, y).map((name) =>
+    label(name.text, { x: width - SIDE, y: name.y - 4, "text-anchor": "end" }),
+  );
+  return [...lines, ...names];
 }
 
 /**
