@@ -46,6 +46,7 @@ async def test_the_page_and_its_files_come_from_the_port_that_transcribes() -> N
     assert (page.status, page.body) == (200, web.joinpath("index.html").read_bytes())
     assert (icon.status, icon.body) == (200, web.joinpath("icon.svg").read_bytes())
     assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "Server" not in page.headers
 
 
 async def test_a_page_that_the_browser_has_is_not_sent_again() -> None:

@@ -212,6 +212,7 @@ class WhisperStreamingServer:
             ssl_handshake_timeout=_OPEN_TIMEOUT_S if tls is not None else None,
             ssl_shutdown_timeout=_CLOSE_TIMEOUT_S if tls is not None else None,
             process_request=respond,
+            server_header=None,  # versions concern nobody but an attacker
             compression=None,  # of random bits it costs time and saves nothing
             # The limit is ours to enforce, with a message; far beyond it the connection is cut.
             max_size=_CUT_OFF_FACTOR * self.config.limits.max_message_bytes,
