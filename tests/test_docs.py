@@ -220,6 +220,15 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert broken == []
 
 
+def test_every_page_is_in_the_index() -> None:
+    index = ROOT / "docs" / "index.md"
+    text = index.read_text(encoding="utf-8")
+    listed = {(index.parent / match["target"]).resolve() for match in _LINK.finditer(text)}
+    missing = [page for page in index.parent.rglob("*.md") if page != index and page not in listed]
+
+    assert missing == []
+
+
 def anchors(page: Path) -> set[str]:
     """The names that a page's headings can be linked by, as GitHub makes them."""
     headings = re.findall(r"^#+ +(.+?)\s*$", page.read_text(encoding="utf-8"), re.MULTILINE)
