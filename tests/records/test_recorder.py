@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import queue
 import shutil
 import stat
 import threading
@@ -21,7 +22,8 @@ from whisper_streaming.config import CaptionSettings, RecordSettings
 from whisper_streaming.core.events import AudioAccount, SessionEnded
 from whisper_streaming.core.transcript import SegmentRules
 from whisper_streaming.errors import RecordError
-from whisper_streaming.records import Recorder, create_recorder, recorder
+from whisper_streaming.records import Recorder, create_recorder, disk_sync, recorder
+from whisper_streaming.records.retention import Removal
 from whisper_streaming.records.session_record import RecordRules
 
 ENDED = SessionEnded(AudioAccount(1, 1, 0, 0))
@@ -199,11 +201,60 @@ def test_old_records_are_looked_for_once_an_hour(tmp_path: Path) -> None:
     assert not old.exists()
 
 
+def test_old_records_are_looked_for_after_the_clock_was_set_back(tmp_path: Path) -> None:
+    clock = FakeClock(1_800_000_000.0)
+    it = Recorder(RecordRules(tmp_path), keep_days=30.0, clock=clock)
+    it.open()
+    with told("session s1 is recorded"):
+        it.observe(facts("s1"))
+    old = tmp_path / f"20251121T093000Z-{'0' * 32}.srt"
+    old.touch()
+    os.utime(old, (0.0, 0.0))
+    with told("1 files older than 30 days were removed"):
+        clock.advance(-100 * 24 * 3600.0)
+        it.observe(facts("s2"))
+    it.close(TIMEOUT_S)
+
+
+def test_what_is_recorded_is_put_on_the_disk_while_the_session_runs_and_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = queue.SimpleQueue[str]()
+    fsync = os.fsync
+
+    def listen(file: int) -> None:
+        fsync(file)
+        synced.put(next(p.suffix for p in paths() if p.stat().st_ino == os.fstat(file).st_ino))
+
+    def paths() -> list[Path]:
+        return [tmp_path, *tmp_path.iterdir()]
+
+    monkeypatch.setattr(os, "fsync", listen)
+    monkeypatch.setattr(disk_sync, "SYNC_S", 0.0)
+    with recording(tmp_path, audio=True) as it:
+        observer = it.observe(facts("s1"))
+        running = [synced.get(timeout=TIMEOUT_S) for _ in range(5)]
+        monkeypatch.setattr(disk_sync, "SYNC_S", 3600.0)
+        observer.receive(said("one", 0.0))
+        observer.end()
+
+    ended = []
+    while not synced.empty():
+        ended.append(synced.get())
+    assert running == [".flac", ".jsonl", ".srt", ".vtt", ""]  # "" is the folder
+    assert ended[-5:] == running
+
+
 def test_a_disk_that_hangs_does_not_keep_the_server(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release = threading.Event()
-    monkeypatch.setattr(recorder, "remove_old_records", lambda *_: release.wait(TIMEOUT_S))
+
+    def hang(*_: object) -> Removal:
+        release.wait(TIMEOUT_S)
+        return Removal(0, None)
+
+    monkeypatch.setattr(recorder, "remove_old_records", hang)
     it = Recorder(RecordRules(tmp_path), keep_days=1.0)
     it.open()
     it.observe(facts("s1")).end()
@@ -234,12 +285,15 @@ def test_the_folder_is_created_for_its_owner_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "reason"),
     [
-        ("none/records", "there is no folder"),
-        ("a file", "File exists"),
+        pytest.param("none/records", "there is no folder", id="without a parent"),
+        pytest.param("a file", "this is no folder", id="a file"),
+        pytest.param("a link", "this is no folder", id="a link to nowhere"),
+        pytest.param("/proc", "no file there", id="nobody may write there, not even root"),
     ],
 )
 def test_a_folder_that_cannot_be_had_is_an_error(tmp_path: Path, place: str, reason: str) -> None:
     (tmp_path / "a file").touch()
+    (tmp_path / "a link").symlink_to(tmp_path / "nowhere")
 
     with pytest.raises(RecordError, match=reason):
         create_recorder(
@@ -251,6 +305,11 @@ def test_a_folder_that_cannot_be_had_is_an_error(tmp_path: Path, place: str, rea
 def test_records_without_a_folder_are_a_wrong_setting(settings: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="--record-dir"):
         RecordSettings.model_validate(settings)
+
+
+def test_an_empty_name_of_a_folder_is_a_wrong_setting_and_not_the_current_one() -> None:
+    with pytest.raises(ValueError, match="at least 1 character"):
+        RecordSettings(dir="")
 
 
 @contextmanager

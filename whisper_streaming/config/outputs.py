@@ -74,6 +74,7 @@ class RecordSettings(Settings):
 
     dir: str | None = Field(
         default=None,
+        min_length=1,
         description="Folder for the records: JSON lines, SRT and VTT of each session. It is "
         "created if its parent exists. None: nothing is recorded.",
     )

@@ -1,7 +1,7 @@
 """Records of sessions: captions, events and audio as files, written while they run."""
 
-import os
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from whisper_streaming.captions import CaptionRules
 from whisper_streaming.config import CaptionSettings, RecordSettings
@@ -24,13 +24,24 @@ def create_recorder(
     if settings.dir is None:
         return None
     folder = Path(settings.dir).absolute()
+    _prepare(folder)
+    rules = RecordRules(folder, settings.audio, segments, CaptionRules(**captions.model_dump()))
+    return Recorder(rules, keep_days=settings.keep_days)
+
+
+def _prepare(folder: Path) -> None:
+    """Create ``folder`` if need be, and try to write there."""
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
     except FileNotFoundError as exc:
         raise RecordError(f"cannot record in {folder}: there is no folder {folder.parent}") from exc
+    except FileExistsError as exc:  # also a link that leads nowhere
+        raise RecordError(f"cannot record in {folder}: this is no folder") from exc
     except OSError as exc:
         raise RecordError(f"cannot record in {folder}: {exc.strerror}") from exc
-    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        raise RecordError(f"cannot record in {folder}: this user may not write there")
-    rules = RecordRules(folder, settings.audio, segments, CaptionRules(**captions.model_dump()))
-    return Recorder(rules, keep_days=settings.keep_days)
+    try:
+        # What rights and mounts allow is only known for sure by doing it.
+        with NamedTemporaryFile(dir=folder):
+            pass
+    except OSError as exc:
+        raise RecordError(f"cannot record in {folder}: no file there ({exc.strerror})") from exc

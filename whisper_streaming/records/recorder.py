@@ -14,6 +14,7 @@ from typing import Final
 from whisper_streaming.core.audio import FloatArray, seconds
 from whisper_streaming.core.events import Event
 from whisper_streaming.live.observers import SessionFacts, SessionObserver
+from whisper_streaming.records.disk_sync import DiskSync
 from whisper_streaming.records.retention import remove_old_records
 from whisper_streaming.records.session_record import RecordRules, SessionRecord
 
@@ -75,6 +76,7 @@ class Recorder:
         self._keep_days = keep_days
         self._clock = clock
         self._look_at = clock()
+        self._sync = DiskSync(rules.folder)
         # Bounded by bytes: see has_room.
         self._queue = queue.SimpleQueue[_Work | None]()
         # Each is changed by one thread only, so none needs a lock.
@@ -147,7 +149,7 @@ class Recorder:
     def flush(self, record: "_Record") -> None:
         """Write what waits of a record."""
         if record.files is not None:
-            self._count(record.files.flush)
+            self._count(record, record.files.flush)
 
     def end(self, record: "_Record", *, is_cut: bool) -> None:
         """Close the files.
@@ -157,7 +159,7 @@ class Recorder:
             is_cut: There was no room for its last events.
         """
         if record.files is not None:
-            self._count(record.files.end)
+            self._count(record, record.files.end)
         self._forget(record, is_incomplete=record.is_incomplete or is_cut)
 
     def _run(self) -> None:
@@ -169,32 +171,54 @@ class Recorder:
                 logger.exception("! a record broke, which is a fault of this program")
                 self._forget(work.record, is_incomplete=True)
             self._done_bytes += work.size
+        self._sync_files()
 
     def _next(self) -> "_Work | None":
         """What is to be done next; meanwhile, what has to be done from time to time."""
         while True:
             self._remove_old()
+            if self._sync.wait_s == 0:
+                self._sync_files()
             with suppress(queue.Empty):
-                return self._queue.get(timeout=_RETRY_S if self._stats.is_failing else _LOOK_S)
+                return self._queue.get(timeout=self._patience_s())
             for record in tuple(self._open):
                 self.flush(record)
 
-    def _count(self, write: Callable[[], bool]) -> None:
+    def _patience_s(self) -> float:
+        """How long to wait for work before something else is due."""
+        longest = _RETRY_S if self._stats.is_failing else _LOOK_S
+        wait_s = self._sync.wait_s
+        return longest if wait_s is None else min(longest, wait_s)
+
+    def _count(self, record: "_Record", write: Callable[[], bool]) -> None:
         """Write, and tell once that it fails, and once that it works again."""
+        assert record.files is not None
+        paths = record.files.paths
         try:
             has_written = write()
         except OSError as error:
-            self._stats.failed_writes += 1
-            level = logging.DEBUG if self._stats.is_failing else logging.WARNING
-            self._stats.is_failing = True
-            logger.log(
-                level, "records cannot be written to %s, trying again: %s",
-                self.rules.folder, error.strerror,
-            )  # fmt: skip
+            self._count_failure(error)
             return
+        if has_written:
+            self._sync.note(paths)
         if has_written and self._stats.is_failing:
             self._stats.is_failing = False
             logger.info("records are written to %s again", self.rules.folder)
+
+    def _count_failure(self, error: OSError) -> None:
+        self._stats.failed_writes += 1
+        level = logging.DEBUG if self._stats.is_failing else logging.WARNING
+        self._stats.is_failing = True
+        logger.log(
+            level, "records cannot be written to %s, trying again: %s",
+            self.rules.folder, error.strerror,
+        )  # fmt: skip
+
+    def _sync_files(self) -> None:
+        try:
+            self._sync.sync()
+        except OSError as error:
+            self._count_failure(error)
 
     def _drop(self, record: "_Record", path: Path, reason: str) -> None:
         record.is_incomplete = True
@@ -214,17 +238,19 @@ class Recorder:
             self._stats.finished += 1
 
     def _remove_old(self) -> None:
-        if self._keep_days is None or self._clock() < self._look_at:
+        now = self._clock()
+        # A clock that was set back by more than the interval must not put it off.
+        if self._keep_days is None or self._look_at - _LOOK_S <= now < self._look_at:
             return
-        self._look_at = self._clock() + _LOOK_S
-        try:
-            removed = remove_old_records(self.rules.folder, self._keep_days, self._clock())
-        except OSError as error:
-            logger.warning("old records cannot be removed: %s", error.strerror)
-            return
-        self._stats.removed += removed
-        if removed:
-            logger.info("%d files older than %g days were removed", removed, self._keep_days)
+        self._look_at = now + _LOOK_S
+        removal = remove_old_records(self.rules.folder, self._keep_days, now)
+        self._stats.removed += removal.removed
+        if removal.removed:
+            logger.info(
+                "%d files older than %g days were removed", removal.removed, self._keep_days
+            )
+        if removal.failure is not None:
+            logger.warning("old records cannot be removed: %s", removal.failure)
 
 
 @dataclass(slots=True, eq=False)

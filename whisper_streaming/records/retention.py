@@ -1,6 +1,7 @@
 """Old records are removed."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -8,21 +9,35 @@ _NAME: Final = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{32}\.(?:srt|vtt|jsonl|flac)")
 _DAY_S: Final = 24 * 3600.0
 
 
-def remove_old_records(folder: Path, keep_days: float, now: float) -> int:
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What became of old records.
+
+    Attributes:
+        removed: Files that were removed.
+        failure: Why some could not be, the first of them by name; None if all could.
+    """
+
+    removed: int
+    failure: str | None
+
+
+def remove_old_records(folder: Path, keep_days: float, now: float) -> Removal:
     """Remove the records that were last written more than ``keep_days`` days before ``now``.
 
-    Other files stay, and so do links. Returns how many files were removed.
+    Other files stay, and so do links. One that cannot be removed does not keep the others.
 
     Args:
         folder: Of the records.
         keep_days: How long to keep them.
         now: Seconds since 1970.
-
-    Raises:
-        OSError: If the folder cannot be read, or a file not be removed.
     """
-    removed = 0
-    for path in folder.iterdir():
+    removed, failure = 0, None
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        return Removal(0, f"{folder}: {error.strerror}")
+    for path in paths:
         if _NAME.fullmatch(path.name) and path.is_file() and not path.is_symlink():
             try:
                 if path.stat().st_mtime < now - keep_days * _DAY_S:
@@ -30,4 +45,6 @@ def remove_old_records(folder: Path, keep_days: float, now: float) -> int:
                     removed += 1
             except FileNotFoundError:  # somebody else removed it
                 continue
-    return removed
+            except OSError as error:
+                failure = failure or f"{path.name}: {error.strerror}"
+    return Removal(removed, failure)

@@ -99,6 +99,11 @@ class SessionRecord:
         self._last: Event | None = None
         self._journal.append(encode_line(opening_line(session)))
 
+    @property
+    def paths(self) -> list[Path]:
+        """The files, but for those that were given up."""
+        return [file.path for file in self._files]
+
     def receive(self, events: Sequence[Event]) -> None:
         """The next events, in order."""
         for event in events:
