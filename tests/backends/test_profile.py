@@ -168,6 +168,8 @@ def test_a_profile_that_is_no_file_is_named(tmp_path: Path) -> None:
         pytest.param('{"window": {"trim_window_s": "3"}}', id="a text for a window"),
         pytest.param('{"window": {"trim_window_s": -3}}', id="a window below 0 s"),
         pytest.param('{"window": {"keep_words": 2.5}}', id="half a word"),
+        pytest.param('{"window": {"joined_s": 29}}', id="joined beyond a window"),
+        pytest.param('{"translation_commit": {"agreement": 1}}', id="a translation that agrees"),
     ],
 )
 def test_a_broken_profile_is_named(tmp_path: Path, profile: str) -> None:

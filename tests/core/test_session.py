@@ -333,6 +333,7 @@ def test_an_utterance_that_waits_for_its_last_decode_is_joined_by_the_next() -> 
     [
         pytest.param(3.2, WindowRules(), id="a long pause"),
         pytest.param(0.64, WindowRules(max_window_s=3.0), id="a short window"),
+        pytest.param(0.64, WindowRules(joined_s=1.0), id="what a model hears together"),
     ],
 )
 def test_utterances_are_not_joined_beyond(pause_s: float, window: WindowRules) -> None:

@@ -257,3 +257,15 @@ def test_the_windows_are_those_of_the_task() -> None:
 
     assert window("transcribe") == WindowRules()
     assert window("translate") == WindowRules(trim_window_s=8.0)
+
+
+def test_a_translation_waits_longer_for_what_may_change_its_beginning() -> None:
+    def policy(task: Literal["transcribe", "translate"], **numbers: float) -> CommitPolicy:
+        config = ServerConfig(policy=PolicySettings.model_validate(numbers))
+        return set_up_session(Configure("a", task=task), config, BACKEND).session.policy
+
+    assert policy("transcribe") == EdgeCommit()
+    assert policy("translate") == EdgeCommit(agreed_margin_s=1.0, sure_margin_s=2.0)
+    assert policy("translate", sure_margin_s=3.0) == EdgeCommit(
+        agreed_margin_s=1.0, sure_margin_s=3.0
+    )

@@ -29,6 +29,8 @@ class StreamingProfile:
             places there, and a model needs more of a sentence. None: as ``window``.
         policy: Which commit policy sessions of this model get.
         commit: The numbers of that policy.
+        translation_commit: The same for sessions that translate. What a translation begins with
+            may depend on what is said last, so two early hypotheses agree on the wrong words.
         prompt_lengths: Token counts that the context before the window is cut to, ascending;
             few, because all windows of one batch must have the same.
         word_time_offset_s: What has to be added to the model's attention times.
@@ -41,6 +43,9 @@ class StreamingProfile:
     translation_window: WindowRules | None = None
     policy: PolicyKind = "edge_commit"
     commit: EdgeCommit = field(default_factory=EdgeCommit)
+    translation_commit: EdgeCommit = field(
+        default_factory=lambda: EdgeCommit(agreed_margin_s=1.0, sure_margin_s=2.0)
+    )
     prompt_lengths: tuple[int, ...] = (0, 16, 32, 64)
     word_time_offset_s: float = 0.0
 
@@ -62,6 +67,10 @@ class StreamingProfile:
         if task == "translate" and self.translation_window is not None:
             return self.translation_window
         return self.window
+
+    def commit_numbers(self, task: str) -> EdgeCommit:
+        """The numbers of the commit policy of a session with this task."""
+        return self.translation_commit if task == "translate" else self.commit
 
     @property
     def pads_last_windows(self) -> bool:

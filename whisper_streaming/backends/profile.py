@@ -112,7 +112,8 @@ def _checked(profile: StreamingProfile) -> StreamingProfile:
         raise ValueError(f"bucket_pad_s is {profile.bucket_pad_s:g}, below 0")
     if profile.final_bucket_s < 0:
         raise ValueError(f"final_bucket_s is {profile.final_bucket_s:g}, below 0")
-    _check_policy(profile.commit)
+    for task in ("transcribe", "translate"):
+        _check_policy(profile.commit_numbers(task))
     return profile
 
 
@@ -125,6 +126,8 @@ def _check_window(window: WindowRules, longest_bucket_s: float) -> None:
         )
     if window.trim_window_s < 0:
         raise ValueError(f"trim_window_s is {window.trim_window_s:g}, below 0")
+    if window.joined_s is not None and not 0 <= window.joined_s <= window.max_window_s:
+        raise ValueError(f"joined_s is {window.joined_s:g}, not in 0 to max_window_s")
     if window.keep_words < 1:
         raise ValueError("a trimmed window keeps one word at least")
 

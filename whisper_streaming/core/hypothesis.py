@@ -69,11 +69,14 @@ class WindowRules:
         max_window_s: Longest window; a full one is committed by force.
         trim_window_s: Window length past which committed words move to the prompt.
         keep_words: Committed words that stay in a trimmed window as left context.
+        joined_s: Utterances that wait for a late decoder share a window up to this length. None:
+            up to half of the longest.
     """
 
     max_window_s: float = 28.0
     trim_window_s: float = 12.0
     keep_words: int = 4
+    joined_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

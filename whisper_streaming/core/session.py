@@ -343,10 +343,12 @@ class Session:
         A decoder that is slow or has much to do hears both in one window. Otherwise somebody who
         speaks single words could get ahead of it without end.
         """
-        # Half of the longest window: the other half is for what is said next.
         if utterance.is_silence or self._language.may_change:
             return False
-        room = utterance.window_start + samples_of(self._config.window.max_window_s / 2)
+        rules = self._config.window
+        # Half of the longest window: the other half is for what is said next.
+        joined_s = rules.max_window_s / 2 if rules.joined_s is None else rules.joined_s
+        room = utterance.window_start + samples_of(joined_s)
         if not self._finder.join_next(end + samples_of(_LONGEST_JOINED_PAUSE_S), room):
             return False
         utterance.go_on()

@@ -58,7 +58,7 @@ def set_up_session(wishes: Configure, config: ServerConfig, backend: BackendInfo
     session = SessionConfig(
         options=options,
         window=model.profile.window_rules(options.task),
-        policy=_choose_policy(config.policy, model.profile),
+        policy=_choose_policy(config.policy, model.profile, options.task),
         endpoint=_endpoint_rules(wishes.vad, config),
         min_chunk_s=config.policy.min_chunk_s,
         decodes_last_anew=config.backend.beam_size > 1 or model.profile.pads_last_windows,
@@ -147,14 +147,15 @@ def _choose_task(wishes: Configure, config: ServerConfig, model: ModelInfo) -> s
     return task
 
 
-def _choose_policy(settings: PolicySettings, profile: StreamingProfile) -> CommitPolicy:
+def _choose_policy(settings: PolicySettings, profile: StreamingProfile, task: str) -> CommitPolicy:
     """The policy of the model's profile, with what the operator set in its place."""
     given = {
         name: value
         for name, value in settings.model_dump(include=_COMMIT_NUMBERS).items()
         if value is not None
     }
-    return create_policy(settings.kind or profile.policy, replace(profile.commit, **given))
+    numbers = replace(profile.commit_numbers(task), **given)
+    return create_policy(settings.kind or profile.policy, numbers)
 
 
 def _endpoint_rules(wishes: VadWishes, config: ServerConfig) -> EndpointRules:
