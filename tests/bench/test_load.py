@@ -7,7 +7,7 @@ import pytest
 
 from tests.bench.takes import recording, segments, take
 from whisper_streaming.bench.live_run import Cost, LiveRun, failure_notes
-from whisper_streaming.bench.load import expected_wer, faults, read_limit
+from whisper_streaming.bench.load import _report, expected_wer, faults, read_limit
 from whisper_streaming.bench.report import machine
 from whisper_streaming.bench.scoring import Score, score_take
 from whisper_streaming.errors import ConfigurationError
@@ -64,6 +64,16 @@ def test_word_errors_are_compared_with_the_same_recordings() -> None:
 
     # One wrong word of four, and none of two; the first is streamed twice.
     assert expected_wer([*ALONE, *ALONE, perfect], [*ALONE, perfect]) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("capacity", "said"),
+    [(2, "Capacity: 2 sessions at least; more were not tried;"), (1, "Capacity: 1 sessions;")],
+)
+def test_a_capacity_that_was_not_exceeded_is_the_least(capacity: int, said: str) -> None:
+    runs = {1: run_of(*ALONE), 2: run_of(*ALONE, *ALONE)}
+
+    assert _report(capacity, runs, [SAID], None).notes[0].startswith(said)
 
 
 def test_costs_are_told_by_audio_second_and_by_session() -> None:

@@ -1,11 +1,12 @@
 """Charts as files."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
 
-from whisper_streaming.bench.plot import check_plot, draw
+from whisper_streaming.bench.plot import _range_from_zero, check_plot, draw
 from whisper_streaming.bench.report import Chart, Series
 from whisper_streaming.errors import ConfigurationError
 
@@ -31,6 +32,21 @@ def test_an_svg_holds_the_words_of_every_chart_and_is_the_same_each_time(tmp_pat
         assert chart.title in text
     assert "p95" in text
     assert text == (tmp_path / "b.svg").read_text(encoding="utf-8")
+
+
+def test_lines_are_drawn_whole_on_whole_numbers_with_their_limit_named(tmp_path: Path) -> None:
+    line = Chart(
+        "Load", "sessions", "s", (Series("p50", ((1, -0.2), (3, 1.9), (4, 1.2))),), limit=1.75
+    )
+
+    draw((line,), tmp_path / "a.svg")
+
+    text = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert "limit: 1.75" in text
+    ticks = re.findall(r'id="xtick_.*?<text[^>]*>([^<]*)</text>', text, re.DOTALL)
+    assert ticks == ["1", "3", "4"]
+    assert min(_range_from_zero(line)) < -0.2
+    assert max(_range_from_zero(line)) > 1.9
 
 
 def test_a_png_is_one(tmp_path: Path) -> None:

@@ -35,8 +35,10 @@ def test_percentiles_are_named_with_their_unit() -> None:
     assert set(percentiles("commit", []).values()) == {None}
 
 
-def test_a_distribution_ends_at_the_largest_value_and_all_of_them() -> None:
-    assert distribution("commit", [3.0, 1.0]).points == ((1.0, 50.0), (3.0, 100.0))
+def test_a_distribution_goes_from_nothing_to_all_of_them() -> None:
+    assert distribution("commit", [3.0, 1.0]).points == ((1.0, 0.0), (1.0, 50.0), (3.0, 100.0))
+    assert distribution("endpoint", [2.0]).points == ((2.0, 0.0), (2.0, 100.0))
+    assert distribution("commit", []).points == ()
 
 
 def test_the_json_has_all_sections_and_nothing_that_json_does_not_know() -> None:

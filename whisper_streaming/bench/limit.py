@@ -213,7 +213,7 @@ def _windows_per_s(row: Row) -> float:
 def _chart(measured: Measured) -> Chart:
     lines = dict.fromkeys((layout, bucket_s) for layout, bucket_s, _ in measured)
     return Chart(
-        title="Windows per second by batch size",
+        title="Windows per second by batch size (workers x threads, window)",
         x_label="windows of a batch",
         y_label="windows per second",
         series=tuple(

@@ -225,6 +225,7 @@ def _report(
     limit: float | None,
 ) -> Report:
     reference = runs[1].scores
+    more = "" if capacity < max(runs) else " at least; more were not tried"
     rows = [_row(count, each, reference, limit) for count, each in sorted(runs.items())]
     most = runs[max(runs)]
     return Report(
@@ -232,8 +233,9 @@ def _report(
         columns=COLUMNS,
         rows=rows,
         notes=[
-            f"Capacity: {capacity} sessions; carried means commit p95 <= {MAX_COMMIT_P95_S:g} s, "
-            f"nothing lost, word error rate within {100 * MAX_WER_RISE:g} points of one session.",
+            f"Capacity: {capacity} sessions{more}; carried means commit p95 <= "
+            f"{MAX_COMMIT_P95_S:g} s, nothing lost, word error rate within "
+            f"{100 * MAX_WER_RISE:g} points of one session.",
             f"At {max(runs)} sessions: {most.generator_note}",
             *_estimate_notes(rows),
             *([] if limit is None else [_limit_note(capacity, limit)]),

@@ -16,6 +16,8 @@ SUFFIXES: Final = (".svg", ".png")
 
 _CHART_INCHES: Final = (8.0, 4.2)
 _DOTS_PER_INCH: Final = 120
+_MARKS: Final = "os^Dv*"
+_HEADROOM: Final = 1.08
 
 
 def check_plot(path: Path) -> None:
@@ -71,15 +73,28 @@ def _draw(axes: "Axes", chart: Chart) -> None:
             case "step":
                 axes.step(*_xy(series.points), where="post", label=series.name)
             case "line":
-                axes.plot(*_xy(series.points), marker="o", label=series.name)
+                # Open marks of many forms: lines that lie on each other can be told apart.
+                mark = _MARKS[index % len(_MARKS)]
+                axes.plot(*_xy(series.points), marker=mark, fillstyle="none", label=series.name)
     if chart.limit is not None:
-        axes.axhline(chart.limit, linestyle="--", color="grey", linewidth=1)
+        axes.axhline(
+            chart.limit, linestyle="--", color="grey", linewidth=1, label=f"limit: {chart.limit:g}"
+        )
     if chart.kind == "line":
-        axes.set_ylim(bottom=0)  # else a small change looks like a large one
+        axes.set_ylim(*_range_from_zero(chart))
+        # What was measured, and no half sessions between.
+        axes.set_xticks(sorted({float(x) for series in chart.series for x, _ in series.points}))
     axes.set(title=chart.title, xlabel=chart.x_label, ylabel=chart.y_label)
     axes.grid(visible=True, alpha=0.3)
-    if len(chart.series) > 1:
+    if len(chart.series) > 1 or chart.limit is not None:
         axes.legend()
+
+
+def _range_from_zero(chart: Chart) -> tuple[float, float]:
+    """Of the y axis: without zero on it a small change looks like a large one."""
+    values = [y for series in chart.series for _, y in series.points]
+    bottom, top = min([0.0, *values]), max([chart.limit or 0.0, *values]) or 1.0
+    return bottom * _HEADROOM, top * _HEADROOM
 
 
 def _xy(points: Sequence[tuple[float | str, float]]) -> tuple[list[float], list[float]]:

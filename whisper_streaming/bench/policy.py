@@ -115,7 +115,10 @@ def run(arguments: argparse.Namespace) -> Report:
             *(tuning.notes if tuning is not None else ()),
             *(() if profile_path is None else (f"The profile is in {profile_path}.",)),
         ],
-        charts=[_chart(rows, "commit_p95_s", "s"), _chart(rows, "wer", "errors per word")],
+        charts=[
+            _chart(rows, "commit_p95_s", "seconds after the word ended"),
+            _chart(rows, "wer", "errors per word"),
+        ],
         details={
             **offline_details(offline),
             "trials": [trial.as_row() for trial in tuning.trials] if tuning is not None else [],
@@ -184,5 +187,5 @@ def _chart(rows: Sequence[Row], key: str, unit: str) -> Chart:
             and isinstance(value := row[key], float)
         ]
         series.append(Series(name, tuple(sorted(points))))
-    title = {"commit_p95_s": "Commit latency, 95 % of the words", "wer": "Word error rate"}[key]
+    title = {"commit_p95_s": "Commit latency of 95 % of the words", "wer": "Word error rate"}[key]
     return Chart(title, "seconds between updates", unit, tuple(series))

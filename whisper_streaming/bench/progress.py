@@ -18,7 +18,11 @@ def progress_bar(description: str, total: float) -> Iterator[Advance]:
         *Progress.get_default_columns()[:-1],
         TimeRemainingColumn(elapsed_when_finished=True),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    # In a log or a pipe there is nothing to move, and Rich would leave empty lines.
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         task = progress.add_task(description, total=total)
         yield lambda done: progress.advance(task, done)
 

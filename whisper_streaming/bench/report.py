@@ -149,10 +149,13 @@ def percentiles(name: str, values: Sequence[float]) -> dict[str, float | None]:
 
 
 def distribution(name: str, values: Sequence[float]) -> Series:
-    """The share of ``values`` up to each of them, in percent, for a chart of kind ``step``."""
+    """The share of ``values`` up to each of them, in percent, for a chart of kind ``step``.
+
+    Begins with nothing at the least of them, so that even a single value is a line.
+    """
     ordered = sorted(values)
-    points = ((value, 100 * rank / len(ordered)) for rank, value in enumerate(ordered, start=1))
-    return Series(name, tuple(points))
+    points = [(value, 100 * rank / len(ordered)) for rank, value in enumerate(ordered, start=1)]
+    return Series(name, ((ordered[0], 0.0), *points) if ordered else ())
 
 
 def read_report(path: Path, benchmark: str) -> Mapping[str, object]:
