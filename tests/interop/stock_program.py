@@ -1,8 +1,9 @@
 """Runs the real WhisperLive client in its own environment and writes down what happened.
 
 One argument: a JSON object with ``kind`` (file, tee, stream, microphone), ``port``, ``audio``
-(16 kHz mono WAV), ``clients`` (keyword arguments of each), and ``quiet_s``: how long the file
-client waits for another text before it ends (15 s by default). The outcome is
+(16 kHz mono WAV), ``clients`` (keyword arguments of each), ``quiet_s``: how long the file
+client waits for another text before it ends (15 s by default), and ``last_words``: after them
+Ctrl-C is pressed where a microphone is heard. The outcome is
 written to ``outcome.json`` in the working folder. Imports nothing of this project.
 """
 
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyaudio
 from whisper_live import client as whisper_live
 
 LOOK_AGAIN_S = 0.002
@@ -65,8 +67,23 @@ def run_transcription(job: Record) -> tuple[Record, list[whisper_live.Client]]:
     client = whisper_live.TranscriptionClient("127.0.0.1", job["port"], **job["clients"][0])
     client.client.disconnect_if_no_response_for = job["quiet_s"]
     microphone = job["kind"] == "microphone"
+    if microphone:
+        press_ctrl_c_after(job["last_words"])
     returned = client() if microphone else client(job["audio"])
     return {"returned": returned}, [client.client]
+
+
+def press_ctrl_c_after(last_words: str) -> None:
+    """As somebody does who has seen that what was said is there to stay."""
+    on_message = whisper_live.Client.on_message
+
+    def watched(client: whisper_live.Client, ws: object, message: str) -> None:
+        on_message(client, ws, message)
+        for segment in json.loads(message).get("segments", ()):
+            if segment["completed"] and segment["text"].endswith(last_words):
+                pyaudio.ctrl_c.set()
+
+    whisper_live.Client.on_message = watched
 
 
 def run_tee(job: Record) -> tuple[Record, list[whisper_live.Client]]:

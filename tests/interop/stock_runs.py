@@ -29,6 +29,7 @@ class Scenario:
     audio: Path
     clients: Sequence[Mapping[str, object]]
     quiet_s: float = 6.0
+    last_words: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -149,6 +150,7 @@ class StockRuns:
             "audio": str(scenario.audio),
             "clients": list(scenario.clients),
             "quiet_s": scenario.quiet_s,
+            "last_words": scenario.last_words,
         }
         done = subprocess.run(
             [self._environment.python, _PROGRAM, json.dumps(job)],

@@ -21,7 +21,6 @@ pytestmark = [pytest.mark.interop, pytest.mark.model, pytest.mark.slow]
 # What the client itself takes for "nothing more will come". The other runs wait for less.
 STOCK_QUIET_S = 15.0
 QUIET_S = 10.0
-SILENCE_S = 4.0
 WITHOUT_STREAM = ("stock", "detect", "translate", "no-vad", "last-one", "words")
 SRT_ROUNDING_S = 0.0011  # its SRT writer cuts milliseconds off
 
@@ -49,10 +48,8 @@ def scenarios(english: Excerpt, german: Excerpt) -> dict[str, Scenario]:
             "microphone",
             english.path,
             [{"lang": "en"}],
-            variables={
-                "STUB_MICROPHONE": str(english.path),
-                "STUB_SILENCE_S": str(SILENCE_S),
-            },
+            last_words="the schedule.",
+            variables={"STUB_MICROPHONE": str(english.path)},
         ),
     }
 
@@ -83,12 +80,20 @@ def ours(runs: StockRuns, our_port: int, english: Excerpt) -> TranscriptionResul
     return client(str(english.path))
 
 
-# A server that falls behind for longer than its clients wait loses their last words. What the tests
-# below look at is over then.
+# A server that falls behind for longer than its clients wait loses their last words, and this one
+# waits for less than the others: when it ends, all have sent their audio and only wait.
 @pytest.mark.alone
-def test_every_run_ends_by_itself(
-    runs: StockRuns, ours: TranscriptionResult, english: Excerpt, german: Excerpt
+def test_words_before_ctrl_c_are_in_the_subtitles_of_the_microphone(
+    runs: StockRuns, ours: TranscriptionResult, english: Excerpt
 ) -> None:
+    run = runs["microphone"]
+
+    assert run.session.ended is None, "it does not tell the end"
+    assert words_of(" ".join(cue.text for cue in run.subtitles())) == words_of(english.text)
+    assert "Keyboard" not in run.errors
+
+
+def test_every_run_ends_by_itself(runs: StockRuns, english: Excerpt, german: Excerpt) -> None:
     assert {name: runs[name].status for name in scenarios(english, german)} == dict.fromkeys(
         scenarios(english, german), 0
     )
@@ -154,8 +159,9 @@ def test_words_appear_on_the_terminal_while_they_are_spoken(runs: StockRuns) -> 
     run = runs["stock"]
     screens = run.output.split("\033[H\033[2J\033[3J")
 
-    assert len(screens) > 10
+    # How many there are is a matter of the machine; these are of the first sentence of three.
     assert "Karen" in screens[2]
+    assert "schedule" not in screens[2]
     assert "than the schedule." in " ".join(screens[-1].split())
     assert "invalid client uid" not in run.output
 
@@ -256,16 +262,6 @@ def test_closing_waits_for_the_words_that_the_end_brings(runs: StockRuns) -> Non
     assert ended is not None
     assert ended < times["committed"] < times["close"]
     assert times["close"] - ended < 10.0, "the server closed, not the client's patience of 15 s"
-
-
-def test_words_before_ctrl_c_are_in_the_subtitles_of_the_microphone(
-    runs: StockRuns, english: Excerpt
-) -> None:
-    run = runs["microphone"]
-
-    assert run.session.ended is None, "it does not tell the end"
-    assert words_of(" ".join(cue.text for cue in run.subtitles())) == words_of(english.text)
-    assert "Keyboard" not in run.errors
 
 
 def test_a_client_of_a_full_server_says_how_long_to_wait_and_ends(

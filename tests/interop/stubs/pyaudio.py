@@ -1,10 +1,11 @@
 """In place of PyAudio: a loudspeaker that nobody hears, and a recording as the microphone.
 
-The microphone gives the WAV file named by ``STUB_MICROPHONE``, then silence for
-``STUB_SILENCE_S`` seconds, then somebody presses Ctrl-C. Without the variable there is none.
+The microphone gives the WAV file named by ``STUB_MICROPHONE``, then silence until ``ctrl_c`` is
+set, which somebody presses then. Without the variable there is none.
 """
 
 import os
+import threading
 import time
 import wave
 
@@ -13,6 +14,9 @@ paInt16 = 8
 _BYTES_PER_SAMPLE = 2
 _RATE = 16_000
 _START_S = 0.5  # what looking for sound devices takes on a desktop
+_LONGEST_SILENCE_S = 45.0  # nobody waits longer for words that do not come
+
+ctrl_c = threading.Event()
 
 
 class PyAudio:
@@ -27,8 +31,8 @@ class PyAudio:
             raise OSError("No Default Input Device Available")
         with wave.open(path, "rb") as recording:
             heard = recording.readframes(recording.getnframes())
-        silence_samples = round(float(os.environ["STUB_SILENCE_S"]) * _RATE)
-        return _Stream(heard + bytes(silence_samples * _BYTES_PER_SAMPLE))
+        silence = bytes(round(_LONGEST_SILENCE_S * _RATE) * _BYTES_PER_SAMPLE)
+        return _Stream(heard + silence)
 
     def get_format_from_width(self, width: int) -> int:
         assert width == _BYTES_PER_SAMPLE
@@ -51,7 +55,7 @@ class _Stream:
     def read(self, samples: int, exception_on_overflow: bool = True) -> bytes:
         size = samples * _BYTES_PER_SAMPLE
         data, self._heard = self._heard[:size], self._heard[size:]
-        if not data:
+        if not data or ctrl_c.is_set():
             raise KeyboardInterrupt
         self._pace(len(data))
         return data
