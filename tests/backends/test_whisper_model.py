@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import ctranslate2
 import numpy as np
@@ -295,6 +296,34 @@ def test_a_prefix_that_leaves_no_room_is_not_taken_for_silence(
     assert rest.is_truncated
     assert rest.average_logprob is None
     assert not whole.is_truncated
+
+
+class Saying:
+    """A CTranslate2 model that hears one text in every window."""
+
+    def __init__(self, model: object, tokens: list[int]) -> None:
+        self._model = model
+        self._tokens = tokens
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._model, name)
+
+    def generate(self, encoded: object, prompts: list[object], **options: object) -> list[object]:
+        answer = SimpleNamespace(sequences_ids=[self._tokens], scores=[-0.1], no_speech_prob=0.0)
+        return [answer] * len(prompts)
+
+
+def test_a_script_without_spaces_gives_words_in_a_session_of_any_language(
+    model: WhisperModel, window: DecodeRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one word it would reach to the end of the window, and never be final."""
+    tokens = model._tokens.encode(" Tokyo 東京に行きます。 OK", add_special_tokens=False).ids
+    monkeypatch.setattr(model, "_model", Saying(model._model, tokens))
+
+    (heard,) = model.decode_batch([window], beam_size=1)
+
+    assert "|".join(word.text for word in heard.words) == " Tokyo| 東|京|に|行|きます。| OK"
+    assert [word.start for word in heard.words] == sorted(word.start for word in heard.words)
 
 
 class FailingAlignment:

@@ -83,7 +83,7 @@ def test_half_a_character_is_no_text(text: bytes, kept: str) -> None:
 def test_a_piece_without_a_space_goes_on_with_the_word(
     decoded: list[str], expected: list[str]
 ) -> None:
-    assert texts_of(merge_pieces(pieces(*decoded), has_spaces=True)) == expected
+    assert texts_of(merge_pieces(pieces(*decoded))) == expected
 
 
 @pytest.mark.parametrize(
@@ -92,14 +92,21 @@ def test_a_piece_without_a_space_goes_on_with_the_word(
         pytest.param(["我", "们", "好"], ["我", "们", "好"], id="each piece is a word"),
         pytest.param(["好", "。"], ["好。"], id="but punctuation is none"),
         pytest.param(["「", "はい"], ["「", "はい"], id="an opening mark has no word before it"),
+        pytest.param([" see", "京", "都", " now"], [" see", "京", "都", " now"], id="in English"),
+        pytest.param(["ខ", "្", "ញ"], ["ខ្", "ញ"], id="a sign on a letter is no word"),
+        pytest.param([" see", " ", "京", "都"], [" see", " 京", "都"], id="a space by itself"),
+        pytest.param(["好", " O", "K"], ["好", " OK"], id="English in Chinese"),
+        pytest.param(["年", "20", "26", "年"], ["年2026", "年"], id="a number is glued"),
     ],
 )
-def test_without_spaces_only_punctuation_is_joined(decoded: list[str], expected: list[str]) -> None:
-    assert texts_of(merge_pieces(pieces(*decoded), has_spaces=False)) == expected
+def test_what_is_written_without_spaces_is_a_word_each(
+    decoded: list[str], expected: list[str]
+) -> None:
+    assert texts_of(merge_pieces(pieces(*decoded))) == expected
 
 
 def test_a_joined_word_has_all_tokens_and_lasts_to_its_last_sound() -> None:
-    (word,) = merge_pieces(pieces(" well", "-known"), has_spaces=True)
+    (word,) = merge_pieces(pieces(" well", "-known"))
 
     assert word.tokens == (0, 1)
     assert (word.start, word.end) == (0.0, 1.0)
@@ -109,13 +116,13 @@ def test_punctuation_makes_a_word_neither_longer_nor_surer() -> None:
     spoken = Piece(" cat", (7,), 1.0, 1.5, 0.8)
     mark = Piece(".", (8,), 1.5, 4.0, 0.1)
 
-    assert merge_pieces([spoken, mark], has_spaces=True) == [Piece(" cat.", (7, 8), 1.0, 1.5, 0.8)]
+    assert merge_pieces([spoken, mark]) == [Piece(" cat.", (7, 8), 1.0, 1.5, 0.8)]
 
 
 def test_a_word_is_as_sure_as_its_least_sure_part() -> None:
     parts = [Piece(" well", (1,), 0.0, 0.5, 0.9), Piece("-known", (2,), 0.5, 1.0, 0.3)]
 
-    assert merge_pieces(parts, has_spaces=True)[0].probability == 0.3
+    assert merge_pieces(parts)[0].probability == 0.3
 
 
 def test_words_are_put_on_the_clock_of_the_session() -> None:
@@ -228,6 +235,8 @@ def test_an_empty_path_puts_everything_at_the_start() -> None:
         pytest.param([], [], id="nothing"),
         pytest.param(["The", " cat"], [" The", " cat"], id="the first word gets one"),
         pytest.param([" The", " cat"], [" The", " cat"], id="unless it has one"),
+        pytest.param(['"', "The"], [' "', "The"], id="before a mark, too"),
+        pytest.param(["「", "はい"], ["「", "はい"], id="but not in a script without spaces"),
     ],
 )
 def test_the_first_word_is_parted_from_what_was_before(

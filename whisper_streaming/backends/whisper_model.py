@@ -29,6 +29,7 @@ from whisper_streaming.backends.profile import load_profile
 from whisper_streaming.backends.words import (
     Piece,
     aligned_pieces,
+    is_unspaced,
     merge_pieces,
     place_words,
     spread_pieces,
@@ -53,7 +54,6 @@ _ENCODED_FRAMES: Final = 4000
 # loop waits while it is cut into tokens: 9 ms for each request then.
 _CONTEXT_CHARACTERS: Final = 1000
 _REMEMBERED_TEXTS: Final = 1024
-_NO_SPACES: Final = frozenset({"zh", "ja", "th", "lo", "my", "yue"})  # as in the tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,16 +343,14 @@ class WhisperModel:
 
     def _place(self, row: _Row, pieces: Sequence[Piece]) -> Words:
         request = row.request
-        has_spaces = row.tokenizer.language_code not in _NO_SPACES
-        merged = merge_pieces(pieces, has_spaces=has_spaces)
         words = place_words(
-            merged,
+            merge_pieces(pieces),
             window_start=request.start,
             window_end=request.end,
             offset_s=self.info.profile.word_time_offset_s if self._can_align else 0.0,
             earliest=request.prefix[-1].end if request.prefix else request.start,
         )
-        return words if request.prefix or not has_spaces else with_leading_space(words)
+        return words if request.prefix else with_leading_space(words)
 
     # -- tokens and languages
 
@@ -469,5 +467,9 @@ def _stack(parts: Sequence[ctranslate2.StorageView]) -> ctranslate2.StorageView:
 
 
 def _split(tokenizer: Tokenizer, tokens: list[int]) -> list[tuple[str, tuple[int, ...]]]:
-    texts, groups = tokenizer.split_to_word_tokens(tokens)
+    # The tokenizer knows a few languages without spaces, and goes by the language alone.
+    if is_unspaced(tokenizer.decode(tokens)):
+        texts, groups = tokenizer.split_tokens_on_unicode(tokens)
+    else:
+        texts, groups = tokenizer.split_to_word_tokens(tokens)
     return [(text, tuple(group)) for text, group in zip(texts, groups, strict=True)]

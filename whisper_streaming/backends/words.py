@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from whisper_streaming.core.hypothesis import Word, Words
+from whisper_streaming.core.hypothesis import Word, Words, join_words
+from whisper_streaming.core.transcript import starts_word
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +48,21 @@ def whole_characters(tokens: Sequence[int], decode: Callable[[list[int]], str]) 
     return whole
 
 
-def merge_pieces(pieces: Sequence[Piece], *, has_spaces: bool) -> list[Piece]:
+def is_unspaced(text: str) -> bool:
+    """Whether something in ``text`` is written without spaces between words, as Chinese is."""
+    if text.isascii():
+        return False
+    return any(starts_word(character) for character in text if not character.isspace())
+
+
+def merge_pieces(pieces: Sequence[Piece]) -> list[Piece]:
     """Join what belongs to one word: ``well``, ``-known``, ``.`` become ``well-known.``
+
+    The script decides and not the language: who asks for English may hear Chinese, which would be
+    one word from the beginning of a window to its end.
 
     Args:
         pieces: In spoken order.
-        has_spaces: Whether the language separates words by spaces. Then every piece without a
-            leading space goes on with the word before it; otherwise only punctuation does.
 
     Returns:
         The words. The first one may be glued to a word before the window; it is then left alone.
@@ -61,8 +70,8 @@ def merge_pieces(pieces: Sequence[Piece], *, has_spaces: bool) -> list[Piece]:
     merged: list[Piece] = []
     for piece in pieces:
         punctuation = is_punctuation(piece.text)
-        glued = not piece.text.startswith(" ") if has_spaces else punctuation
-        if not glued or not merged:
+        follows_space = bool(merged) and merged[-1].text.isspace()  # a token of its own
+        if not merged or (starts_word(piece.text) and not follows_space):
             merged.append(piece)
             continue
         word = merged[-1]
@@ -160,6 +169,6 @@ def aligned_pieces(
 
 def with_leading_space(words: Words) -> Words:
     """The first word of an utterance must not run into the last one of the utterance before."""
-    if not words or words[0].text.startswith(" "):
+    if not words or starts_word(join_words(words)):
         return words
     return (replace(words[0], text=" " + words[0].text), *words[1:])
