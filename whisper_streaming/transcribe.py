@@ -194,7 +194,7 @@ class _Program:
             if self._progress is not None and bar is not None and segments:
                 self._progress.update(bar, completed=segments[-1]["end"])
 
-        return TranscriptionClient(
+        client = TranscriptionClient(
             address.host,
             address.port,
             arguments.language,
@@ -211,6 +211,8 @@ class _Program:
             transcription_callback=receive,
             notice_callback=self._captions.notify,
         )
+        self._captions.on_gone = client.stop
+        return client
 
     def _begin_bar(self, file: str) -> TaskID | None:
         if self._progress is None:
@@ -223,6 +225,7 @@ class _Program:
             self._captions(
                 result.text, [{**segment, "completed": True} for segment in result.segments]
             )
+            self._captions.flush()
         elif self._outputs.folder is None:
             sys.stdout.write(self._outputs.text(result))
         else:

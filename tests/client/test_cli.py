@@ -9,7 +9,10 @@ import subprocess
 import sys
 import time
 import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import pytest
@@ -106,16 +109,42 @@ def test_all_files_are_written(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_leaves_costs_no_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    read_end, write_end = os.pipe()
-    os.close(read_end)  # as "| head" does
-    with running(friendly) as server, os.fdopen(write_end, "w") as stdout:
+    with running(friendly) as server, abandoned_pipe() as stdout:
         monkeypatch.setattr(sys, "stdout", stdout)
         status = listen(server, "--output-txt", str(tmp_path / "a.txt"))
 
     assert status == 1
     assert (tmp_path / "a.txt").read_text() == "Hello world.\nGood bye.\n"
+    assert caplog.messages == []
+
+
+def test_nobody_is_listened_to_for_a_reader_that_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def converse(peer: Peer) -> None:
+        await peer.accept()
+        await peer.hear(0.2)
+        await peer.segments(segment(0.0, 0.1, " First."))
+        await peer.hear()
+        await peer.summarise()
+
+    address = ["--host", "127.0.0.1", "--audio-file", str(RECORDING)]
+    with running(converse) as server, abandoned_pipe() as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        status = main([*address, "--port", str(server.port)])
+
+    assert status == 1
+    assert server.peer.has_ended
+    assert server.peer.duration_s < 20.0  # of 22
+
+
+@contextmanager
+def abandoned_pipe() -> Iterator[TextIO]:
+    """One whose reader has gone, as "| head" does."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "w") as stdout:
+        yield stdout
 
 
 def test_a_file_that_cannot_be_written_is_noticed_before_the_session(

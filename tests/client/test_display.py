@@ -56,6 +56,23 @@ def test_a_pipe_gets_a_line_as_soon_as_it_is_completed() -> None:
     assert captions.getvalue() == "Hello world.\n"
 
 
+@pytest.mark.parametrize("kind", [PlainCaptions, CallbackReport])
+def test_a_reader_that_left_is_told_once_and_again_at_the_end(kind: type[PlainCaptions]) -> None:
+    class Abandoned(io.StringIO):
+        def flush(self) -> None:
+            raise BrokenPipeError
+
+    left: list[str] = []
+    display = kind(Abandoned(), io.StringIO())
+    display.on_gone = lambda: left.append("left")
+
+    with pytest.raises(BrokenPipeError), display:
+        for state in STATES:
+            display("", state)
+
+    assert left == ["left"]
+
+
 def test_a_terminal_shows_completed_captions_once_and_clears_the_open_one() -> None:
     output = io.StringIO()
     console = Console(file=output, force_terminal=True, width=60, color_system=None)

@@ -128,6 +128,8 @@ def _transcribe(arguments: argparse.Namespace) -> int:
         realtime=arguments.realtime,
         device_index=arguments.device_index,
     )
+    if isinstance(display, PlainCaptions) and not outputs and not translation:
+        display.on_gone = client.stop
     try:
         with display:
             result = client(

@@ -3,7 +3,10 @@
 Final translations follow their captions, each on a line of its own.
 """
 
+import errno
+import os
 import sys
+from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, TextIO
 
@@ -93,14 +96,22 @@ class LiveCaptions:
 class PlainCaptions:
     """One line per completed caption, for pipes and files; nothing is overwritten.
 
+    A reader who goes away (``| head``) ends no session, whose transcript may be wanted elsewhere,
+    too: ``on_gone`` is called, and :meth:`flush` tells it in the end.
+
     Args:
         captions: Where captions go.
         notices: Where everything else goes.
+
+    Attributes:
+        on_gone: Called once when nobody reads the captions any more.
     """
 
     def __init__(self, captions: TextIO | None = None, notices: TextIO | None = None) -> None:
+        self.on_gone: Callable[[], object] = lambda: None
         self._captions = captions or sys.stdout
         self._notices = notices or sys.stderr
+        self._is_gone = False
         self._shown = 0
         self._shown_translations = 0
 
@@ -113,24 +124,42 @@ class PlainCaptions:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._captions.flush()
+        self.flush()
 
     def __call__(self, text: str, segments: list[TranscriptSegment]) -> None:
         completed = [segment for segment in segments if segment["completed"]]
         for segment in completed[self._shown :]:
-            self._captions.write(f"{_caption(segment)}\n")
-            self._captions.flush()
+            self._print(_caption(segment))
         self._shown = len(completed)
 
     def translate(self, text: str, translations: list[TranslatedSegment]) -> None:
         for line in _new_translations(translations, self._shown_translations):
-            self._captions.write(f"{line}\n")
-            self._captions.flush()
+            self._print(line)
         self._shown_translations = _count_final(translations)
 
     def notify(self, notice: str) -> None:
         self._notices.write(f"{notice}\n")
         self._notices.flush()
+
+    def flush(self) -> None:
+        """See to it that all is printed.
+
+        Raises:
+            BrokenPipeError: If nobody reads it.
+        """
+        if self._is_gone:
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+        self._captions.flush()
+
+    def _print(self, line: str) -> None:
+        if self._is_gone:
+            return
+        try:
+            self._captions.write(f"{line}\n")
+            self._captions.flush()
+        except BrokenPipeError:
+            self._is_gone = True
+            self.on_gone()
 
 
 class CallbackReport(PlainCaptions):
@@ -142,12 +171,10 @@ class CallbackReport(PlainCaptions):
             mark = "" if segment["completed"] else " ..."
             times = f"[{segment['start']:.2f}s-{segment['end']:.2f}s]"
             lines.append(f"  {times}: {one_line(segment)}{mark}")
-        self._captions.write("\n".join(lines) + "\n")
-        self._captions.flush()
+        self._print("\n".join(lines))
 
     def translate(self, text: str, translations: list[TranslatedSegment]) -> None:
-        self._captions.write(f"Translated: {text}\n")
-        self._captions.flush()
+        self._print(f"Translated: {text}")
 
 
 def open_caption(segment: TranscriptSegment) -> Text:
