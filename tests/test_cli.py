@@ -2,11 +2,12 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import pytest
 
-from whisper_streaming import __version__
-from whisper_streaming.cli import COMMANDS, main
+from whisper_streaming import __version__, cli
+from whisper_streaming.cli import COMMANDS, Command, main
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -56,6 +57,17 @@ def test_every_command_has_a_help_of_its_own(command: str) -> None:
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("usage: ")
+
+
+def test_ctrl_c_while_a_command_is_imported_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(argv: Sequence[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "COMMANDS", (Command("serve", "start", interrupted),))
+
+    assert main(["serve"]) == 130
 
 
 def test_the_version_loads_no_library() -> None:

@@ -95,7 +95,10 @@ def test_a_model_that_cannot_be_had_is_said(capsys: pytest.CaptureFixture[str]) 
     [
         (["--save", "a.docx"], "the name must end in one of .srt, .vtt, .json, .txt"),
         (["--save", "a.srt", "--save", "b.srt"], "there is another file of that format"),
-        (["--save", "none/a.srt", "--port", "1"], "there is no such folder"),
+        (["--save", "none/a.srt", "--port", "1"], "--save none/a.srt: there is no such folder"),
+        (["--save", "none/a.srt", "--model", "smal", "--audio-file", "a.wav"], "--save none/a.srt"),
+        (["--output-srt", "none/a", "--model", "smal", "--audio-file", "a.wav"], "--output-srt"),
+        (["--port", "1", "--record-dir", "a", "--record-audio"], "--record-dir, --record-audio: o"),
         (["--set", "backend.kin=x", "--audio-file", "a.wav"], "backend.kin"),
         (["--set", "x", "--audio-file", "a.wav"], "--set takes GROUP.FIELD=VALUE"),
         (["--record-audio", "--audio-file", "a.wav"], "there are no records without a folder"),

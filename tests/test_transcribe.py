@@ -14,6 +14,8 @@ import soundfile
 
 from tests.client.scripted_server import Peer, partial, running, segment
 from tests.model.recordings import load
+from whisper_streaming.client import TranscriptionResult
+from whisper_streaming.client.outputs import Outputs
 from whisper_streaming.config import BackendSettings, LimitSettings, ServerConfig
 from whisper_streaming.errors import ModelLoadError
 from whisper_streaming.evaluate import word_errors
@@ -253,14 +255,77 @@ def test_a_wrong_setting_is_a_usage_error(capsys: pytest.CaptureFixture[str]) ->
         (["a.wav", "--output-dir", "nowhere"], "there is no such folder"),
         (["a/x.wav", "b/x.wav", "--output-dir", "."], "two recordings would both be written"),
         (["a.wav", "--format", "srt,vtt"], "several formats need a folder"),
+        (["tests.wav", "a.wav", "--format", "srt", "--output-dir", "FOLDER"], "there is a folder"),
+        (["a.wav", "--port", "1", "--threads", "2", "--set", "a.b=c"], "--threads, --set: only a"),
         (["a.wav", "--format", "srt", "--format", "docx"], "there is no format 'docx'; there are"),
     ],
 )
 def test_an_output_that_must_fail_is_refused_before_the_work(
-    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
-    assert main(arguments) == 2
+    (tmp_path / "tests.srt").mkdir()
+
+    assert main([argument.replace("FOLDER", str(tmp_path)) for argument in arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_files_are_called_like_their_recordings(tmp_path: Path) -> None:
+    outputs = Outputs(("srt",), tmp_path)
+    files = ["a/talk #1.wav", "b?.wav", "-", "https://host/talk.mp3?key=1", "https://host/"]
+    written = [outputs.write(TranscriptionResult("", [], True), file)[0].name for file in files]
+
+    assert written == ["talk #1.srt", "b?.srt", "transcript.srt", "talk.srt", "transcript.srt"]
+
+
+def test_a_folder_that_takes_no_more_costs_no_text_and_not_the_other_recordings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "captions"
+    folder.mkdir()
+
+    async def hear_while_the_folder_goes(peer: Peer) -> None:
+        await timed_words(peer)
+        if folder.exists():
+            folder.rmdir()
+
+    with running(hear_while_the_folder_goes) as server:
+        status = main(
+            [str(ENGLISH), str(GERMAN), "--host", "127.0.0.1", "--port", str(server.port),
+             "--format", "srt", "--output-dir", str(folder)]
+        )  # fmt: skip
+
+    printed = capsys.readouterr()
+    assert status == 1
+    assert printed.out == "Hello there.\nHello there.\n"
+    assert [line.partition(": ")[2] for line in printed.err.splitlines()] == [
+        "No such file or directory; here is the text"
+    ] * 2
+
+
+def test_what_is_said_of_the_model_is_said_once_and_of_a_recording_each_time(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def warn(peer: Peer) -> None:
+        await peer.accept(notice="it is small")
+        await peer.say(status="WARNING", message="it is muted")
+        await peer.hear()
+        await peer.summarise()
+
+    with running(warn) as server:
+        main([str(ENGLISH), str(GERMAN), "--host", "127.0.0.1", "--port", str(server.port)])
+
+    assert capsys.readouterr().err == "it is small\nit is muted\nit is muted\n"
+
+
+def test_an_empty_recording_is_told_by_its_name_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.wav"
+    path.touch()
+    with running(timed_words) as server:
+        assert main([str(path), "--host", "127.0.0.1", "--port", str(server.port)]) == 1
+
+    assert capsys.readouterr().err == f"{path} is empty\n"
 
 
 async def timed_words(peer: Peer) -> None:

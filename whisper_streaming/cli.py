@@ -11,6 +11,7 @@ from typing import Final
 from whisper_streaming.version import __version__
 
 USAGE_ERROR: Final = 2
+INTERRUPTED: Final = 130  # what shells expect after Ctrl-C
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         names = ", ".join(command.name for command in COMMANDS)
         sys.stderr.write(f"whisper-streaming: there is no command {name!r}; there are: {names}\n")
         return USAGE_ERROR
-    return command.run(rest)
+    try:
+        return command.run(rest)
+    except KeyboardInterrupt:  # also while a command is still being imported
+        return INTERRUPTED
 
 
 def _help() -> str:

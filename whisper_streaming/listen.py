@@ -8,18 +8,26 @@ from pathlib import Path
 from typing import Final
 
 from whisper_streaming.cli_flags import add_set_flag
-from whisper_streaming.client.cli import build_parser, run
+from whisper_streaming.client.cli import build_parser, check_folder, check_outputs, run
 from whisper_streaming.client.microphone import Microphone
 from whisper_streaming.client.source import SourceFormat
 from whisper_streaming.client.subtitles import FORMATS
 from whisper_streaming.config import ServerConfig
 from whisper_streaming.errors import ConfigurationError
-from whisper_streaming.local_server import LOCAL_HOST, local_server, own_config
+from whisper_streaming.local_server import (
+    LOCAL_HOST,
+    local_server,
+    own_config,
+    refuse_own_settings,
+)
 from whisper_streaming.server.logs import setup_logging
 
 _DEFAULT_HOST: Final = "localhost"
 _DEFAULT_PORT: Final = 9090
 _DEFAULT_MODEL: Final = "small"
+_OWN_SERVER_FLAGS: Final = (
+    "device", "compute_type", "threads", "set", "record_dir", "record_audio",
+)  # fmt: skip
 
 _EPILOG: Final = """\
 examples:
@@ -50,6 +58,9 @@ def _serve(arguments: argparse.Namespace) -> Iterator[None]:
     """Have a server: the one that the user named, or one of our own while the context is open."""
     _read_saves(arguments)
     has_server = arguments.url or arguments.host or arguments.port is not None
+    if has_server:
+        refuse_own_settings(arguments, _OWN_SERVER_FLAGS)
+    check_outputs(arguments)
     config = None if has_server else _config(arguments)
     arguments.host = arguments.host or _DEFAULT_HOST
     arguments.port = _DEFAULT_PORT if arguments.port is None else arguments.port
@@ -84,7 +95,7 @@ def _read_saves(arguments: argparse.Namespace) -> None:
     """Turn each ``--save NAME.FORMAT`` into the flag that it stands for.
 
     Raises:
-        ConfigurationError: If there is no such format, or two files of one.
+        ConfigurationError: If there is no such format or folder, or two files of one format.
     """
     for path in arguments.save:
         form = path.suffix.removeprefix(".")
@@ -93,6 +104,7 @@ def _read_saves(arguments: argparse.Namespace) -> None:
             raise ConfigurationError(f"--save {path}: the name must end in one of {endings}")
         if getattr(arguments, f"output_{form}") is not None:
             raise ConfigurationError(f"--save {path}: there is another file of that format")
+        check_folder(path, "--save")
         setattr(arguments, f"output_{form}", path)
 
 

@@ -1,5 +1,6 @@
 """A server in a thread of this process, for programs that need one for a moment."""
 
+import argparse
 import asyncio
 import os
 import threading
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from whisper_streaming.config import ServerConfig, TlsSettings, load_config, read_assignments
+from whisper_streaming.errors import ConfigurationError
 from whisper_streaming.server import WhisperStreamingServer
 
 LOCAL_HOST = "127.0.0.1"
@@ -34,6 +36,24 @@ def own_config(flags: Mapping[str, object | None], assignments: Iterable[str] = 
         **read_assignments(assignments),
     }
     return load_config(flags=settings, environ=os.environ)
+
+
+def refuse_own_settings(arguments: argparse.Namespace, names: Iterable[str]) -> None:
+    """Refuse flags that do nothing where the user names a server.
+
+    Args:
+        arguments: Parsed; what was not given is None, False or empty.
+        names: Of the flags, as attributes.
+
+    Raises:
+        ConfigurationError: Naming those that were given.
+    """
+    given = [f"--{name.replace('_', '-')}" for name in names if vars(arguments)[name]]
+    if given:
+        raise ConfigurationError(
+            f"{', '.join(given)}: only a server of its own can be told that, which is not started "
+            "where --host, --port or --url names one"
+        )
 
 
 @contextmanager

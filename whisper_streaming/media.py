@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
 import av
@@ -316,11 +317,20 @@ def _open(source: "MediaInput | _LibraryPipe", name: str, timeout_s: float) -> I
     except (av.error.TimeoutError, av.error.ExitError) as exc:
         raise MediaError(f"{name} did not answer within {timeout_s:.0f} s") from exc
     except av.error.InvalidDataError as exc:
+        if _is_empty_file(source):
+            raise MediaError(f"{name} is empty") from exc
         raise MediaError(
             f"{name} is not a recording in a known format (raw samples need their format named)"
         ) from exc
     except (av.error.FFmpegError, OSError) as exc:
         raise MediaError(f"{name} cannot be opened: {_reason(exc)}") from exc
+
+
+def _is_empty_file(source: "MediaInput | _LibraryPipe") -> bool:
+    if not isinstance(source, str | os.PathLike):
+        return False
+    path = Path(source)
+    return path.is_file() and path.stat().st_size == 0
 
 
 def _decode_frames(

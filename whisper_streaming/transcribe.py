@@ -20,14 +20,21 @@ from whisper_streaming.client.caption_flags import add_caption_flags, caption_ru
 from whisper_streaming.client.display import PlainCaptions
 from whisper_streaming.client.outputs import Outputs
 from whisper_streaming.client.result import join_texts
-from whisper_streaming.client.subtitles import FORMATS
+from whisper_streaming.client.subtitles import FORMATS, to_text
 from whisper_streaming.errors import ClientError, ConfigurationError, WhisperStreamingError
-from whisper_streaming.local_server import LOCAL_HOST, local_server, own_config
+from whisper_streaming.local_server import (
+    LOCAL_HOST,
+    local_server,
+    own_config,
+    refuse_own_settings,
+)
 from whisper_streaming.media import duration_s
 from whisper_streaming.server.logs import setup_logging
 
 EXIT_INCOMPLETE: Final = 3
 EXIT_INTERRUPTED: Final = 130
+
+_OWN_SERVER_FLAGS: Final = ("device", "compute_type", "beam_size", "threads", "set")
 
 _EPILOG: Final = """\
 examples:
@@ -100,6 +107,7 @@ def _interruptible() -> Iterator[None]:
 def _server(arguments: argparse.Namespace) -> Iterator[_Address]:
     """The server that the user named, or one of our own while the context is open."""
     if arguments.url or arguments.host or arguments.port is not None:
+        refuse_own_settings(arguments, _OWN_SERVER_FLAGS)
         port = 9090 if arguments.port is None else arguments.port
         yield _Address(arguments.host or "localhost", port, arguments.url)
         return
@@ -157,6 +165,7 @@ class _Program:
         self._is_live = _is_live(outputs)
         self._captions = PlainCaptions()
         self._segments: list[TranscriptSegment] = []
+        self._model_notice: str | None = None
 
     def transcribe(self, file: str) -> int:
         """Transcribe one recording and write it; returns the status that it alone would give."""
@@ -171,7 +180,7 @@ class _Program:
             self._write_unfinished(file)
             raise
         except WhisperStreamingError as exc:
-            sys.stderr.write(f"{file}: {exc}\n")
+            sys.stderr.write(f"{_named(file, exc)}\n")
             heard = exc.result if isinstance(exc, ClientError) else None
             if isinstance(heard, TranscriptionResult) and heard.segments:
                 self._write(heard, file)
@@ -180,9 +189,10 @@ class _Program:
             return exc.exit_status
         if self._progress is not None and bar is not None:
             self._progress.update(bar, total=1.0, completed=1.0)
+        self._model_notice = result.notice
         # Lines that were printed while they came cannot be taken back.
-        self._write(result if self._is_live else result.best, file)
-        return _judge(result, file)
+        is_written = self._write(result if self._is_live else result.best, file)
+        return max(_judge(result, file), 0 if is_written else 1)
 
     def _client(self, bar: TaskID | None) -> TranscriptionClient:
         arguments, address = self._arguments, self._address
@@ -209,10 +219,15 @@ class _Program:
             word_timestamps=self._outputs.needs_words,
             realtime=False,
             transcription_callback=receive,
-            notice_callback=self._captions.notify,
+            notice_callback=self._notify,
         )
         self._captions.on_gone = client.stop
         return client
+
+    def _notify(self, notice: str) -> None:
+        # What is said of the model holds for all recordings, and is said once.
+        if notice != self._model_notice:
+            self._captions.notify(notice)
 
     def _begin_bar(self, file: str) -> TaskID | None:
         if self._progress is None:
@@ -220,7 +235,8 @@ class _Program:
         total = duration_s(file) if Path(file).is_file() else None
         return self._progress.add_task(escape(file), total=total)
 
-    def _write(self, result: TranscriptionResult, file: str) -> None:
+    def _write(self, result: TranscriptionResult, file: str) -> bool:
+        """Print or write a transcript; returns whether it is where the user wants it."""
         if self._is_live:
             self._captions(
                 result.text, [{**segment, "completed": True} for segment in result.segments]
@@ -229,8 +245,20 @@ class _Program:
         elif self._outputs.folder is None:
             sys.stdout.write(self._outputs.text(result))
         else:
-            for path in self._outputs.write(result, file):
-                sys.stderr.write(f"wrote {path}\n")
+            return self._write_files(result, file)
+        return True
+
+    def _write_files(self, result: TranscriptionResult, file: str) -> bool:
+        try:
+            paths = self._outputs.write(result, file)
+        except ConfigurationError as exc:
+            # The work is done: a disk that became full must not cost what came of it.
+            sys.stderr.write(f"{exc}; here is the text\n")
+            sys.stdout.write(to_text(result))
+            return False
+        for path in paths:
+            sys.stderr.write(f"wrote {path}\n")
+        return True
 
     def _write_unfinished(self, file: str) -> None:
         segments = self._segments
@@ -239,6 +267,12 @@ class _Program:
         if segments:
             text = join_texts([segment["text"] for segment in segments])
             self._write(TranscriptionResult(text, segments, complete=False), file)
+
+
+def _named(file: str, error: WhisperStreamingError) -> str:
+    """What went wrong with which recording; many errors begin with its name."""
+    text = str(error)
+    return text if text.startswith(file) else f"{file}: {text}"
 
 
 def _judge(result: TranscriptionResult, file: str) -> int:

@@ -171,7 +171,7 @@ def _outputs(arguments: argparse.Namespace) -> dict[str, Path]:
     for name in FORMATS:
         path: Path | None = getattr(arguments, f"output_{name}")
         if path is not None:
-            _check_folder(path, f"--output-{name}")
+            check_folder(path, f"--output-{name}")
             outputs[name] = path
     return outputs
 
@@ -187,11 +187,26 @@ def _translation_output(arguments: argparse.Namespace) -> dict[str, Path]:
     if name not in FORMATS:
         endings = ", ".join(f".{each}" for each in FORMATS)
         raise ConfigurationError(f"--output-translation {path} must end in one of {endings}")
-    _check_folder(path, "--output-translation")
+    check_folder(path, "--output-translation")
     return {name: path}
 
 
-def _check_folder(path: Path, flag: str) -> None:
+def check_outputs(arguments: argparse.Namespace) -> None:
+    """Find out before the work what would fail after it.
+
+    Raises:
+        ConfigurationError: If a file that is asked for cannot be there.
+    """
+    _outputs(arguments)
+    _translation_output(arguments)
+
+
+def check_folder(path: Path, flag: str) -> None:
+    """Check the place of a file to be written.
+
+    Raises:
+        ConfigurationError: If there is no folder for it, or a folder in its place.
+    """
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise ConfigurationError(f"{flag} {path}: there is no such folder")
 

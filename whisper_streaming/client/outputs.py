@@ -1,14 +1,20 @@
 """Transcripts as files, in several formats at once."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from whisper_streaming.captions import CaptionRules
 from whisper_streaming.client.result import TranscriptionResult
 from whisper_streaming.client.subtitles import render
 from whisper_streaming.errors import ConfigurationError
+
+STANDARD_INPUT: Final = "-"
+
+_NAMELESS: Final = "transcript"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,8 @@ class Outputs:
         """Find out before the work what would fail after it.
 
         Raises:
-            ConfigurationError: If there is no such folder, or files would overwrite each other.
+            ConfigurationError: If there is no such folder, it takes no such file, or files would
+                overwrite each other.
         """
         if self.folder is None:
             if len(self.formats) > 1:
@@ -46,6 +53,8 @@ class Outputs:
             raise ConfigurationError(f"--output-dir {self.folder}: there is no such folder")
         for form in self.formats:
             paths = [self._path(file, form) for file in files]
+            for path in paths:
+                _check_place(path)
             twice = {path.name for path in paths if paths.count(path) > 1}
             if twice:
                 raise ConfigurationError(
@@ -74,7 +83,23 @@ class Outputs:
 
     def _path(self, file: str, form: str) -> Path:
         assert self.folder is not None
-        return self.folder / f"{Path(urlsplit(file).path).stem or 'transcript'}.{form}"
+        return self.folder / f"{_name(file)}.{form}"
+
+
+def _name(file: str) -> str:
+    """What the files of a recording are called: as it is, without its ending."""
+    if file == STANDARD_INPUT:
+        return _NAMELESS
+    # In the name of a file "#" and "?" mean nothing.
+    path = urlsplit(file).path if "://" in file else file
+    return Path(path).stem or _NAMELESS
+
+
+def _check_place(path: Path) -> None:
+    if path.is_dir():
+        raise ConfigurationError(f"{path} cannot be written: there is a folder of that name")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ConfigurationError(f"{path} cannot be written: this user may not")
 
 
 def write_file(path: Path, text: str) -> None:
