@@ -111,6 +111,26 @@ def test_a_prefix_of_many_tokens_is_trimmed_in_a_short_window_too() -> None:
     assert open_utterance.window_start == samples_of(0.75 - 0.1)
 
 
+@pytest.mark.parametrize(
+    ("tokens", "kept"),
+    [
+        pytest.param(20, " two three four five", id="all fit"),
+        pytest.param(40, " four five", id="two fit"),
+        pytest.param(200, " five", id="one does not fit, and is kept"),
+    ],
+)
+def test_trimming_keeps_as_many_words_as_leave_room_for_new_ones(tokens: int, kept: str) -> None:
+    open_utterance = utterance()
+    open_utterance.commit_all(
+        tuple(replace(word, tokens=(7,) * tokens) for word in words("one two three four five"))
+    )
+    rules = WindowRules(max_window_s=28.0, trim_window_s=12.0, keep_words=4)
+
+    open_utterance.trim(samples_of(2.0), rules)
+
+    assert join_words(open_utterance.prefix) == kept
+
+
 def test_trimming_keeps_the_last_words_as_context_in_the_window() -> None:
     open_utterance = utterance()
     open_utterance.commit_all(words("one two three four"))

@@ -139,10 +139,12 @@ class Utterance:
         Long in time or in tokens: some languages need several tokens for a syllable.
         """
         is_long = window_end - self.window_start > samples_of(rules.trim_window_s)
-        prefix_tokens = sum(len(word.tokens) for word in self.prefix)
-        if not self.prefix or not (is_long or prefix_tokens > _LONGEST_PREFIX_TOKENS):
+        if not self.prefix or not (is_long or _token_count(self.prefix) > _LONGEST_PREFIX_TOKENS):
             return ()
         kept = self.prefix[-rules.keep_words :]
+        # "Hahahaha" may have sixty tokens, and a few such words would leave no room for new ones.
+        while len(kept) > 1 and _token_count(kept) > _LONGEST_PREFIX_TOKENS:
+            kept = kept[1:]
         return self._cut(samples_of(kept[0].start - _CUT_MARGIN_S), kept)
 
     def restart_after(self, window_end: int) -> Words:
@@ -191,6 +193,10 @@ class Utterance:
             ordered.append(replace(word, start=start, end=max(word.end, start)))
             earliest = ordered[-1].end
         return tuple(ordered)
+
+
+def _token_count(words: Words) -> int:
+    return sum(len(word.tokens) for word in words)
 
 
 def _without_spoken(words: Words, count: int) -> Words:
