@@ -161,6 +161,7 @@ def test_a_batch_changes_nothing_else(pairs: list[Pair]) -> None:
         assert together.no_speech_probability == pytest.approx(
             alone.no_speech_probability, abs=0.01
         )
+        assert not pair.request.prefix or together.no_speech_probability == 0.0
         assert [word.text for word in together.words] == [word.text for word in alone.words]
         for one, other in zip(alone.words, together.words, strict=True):
             assert other.start == pytest.approx(one.start, abs=1.5 * FRAME_S)

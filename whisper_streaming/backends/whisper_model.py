@@ -146,7 +146,7 @@ class WhisperModel:
                 words=words[index],
                 language=row.tokenizer.language_code,
                 language_probability=row.language_probability,
-                no_speech_probability=results[index].no_speech_prob,
+                no_speech_probability=0.0 if row.prefix else results[index].no_speech_prob,
                 average_logprob=_average_logprob(results[index], row),
                 is_truncated=_is_truncated(results[index], row),
                 has_word_times=self._can_align,
@@ -234,7 +234,9 @@ class WhisperModel:
             beam_size=beam_size,
             max_length=min(max_length, _MAX_POSITIONS),
             return_scores=True,
-            return_no_speech_prob=True,
+            # It is judged where the window starts, and there a prefix was said; to know it takes as
+            # long as a token.
+            return_no_speech_prob=any(not row.prefix for row in rows),
             # With it CTranslate2 forbids the end of text at the first free step, so that a window
             # in which nothing new was said would be made to say something.
             suppress_blank=False,

@@ -139,7 +139,7 @@ class Hypothesis:
             Empty means: nothing more was said. A failure is never an empty hypothesis.
         language: Language decoded in.
         language_probability: In [0, 1]; 1.0 where the request named the language.
-        no_speech_probability: In [0, 1], judged at the start of the window.
+        no_speech_probability: In [0, 1], judged at the start of the window; 0 behind a prefix.
         average_logprob: Mean log-probability of the decoded tokens; None if unknown.
         is_truncated: The decode ran into ``max_new_tokens`` and did not end by itself.
         has_word_times: The times and probabilities of the words were measured, not guessed.
