@@ -76,7 +76,8 @@ ALLOWED = {
     "__init__": {"version", "live_kit"},
     "__main__": {"cli"},
     "cli": {
-        "version", "server", "listen", "transcribe", "model_listing", "demo", "doctor", "bench",
+        "version", "cli_flags", "server", "listen", "transcribe", "model_listing", "demo", "doctor",
+        "bench",
     },
     "bench": {
         "backends", "vad", "engine", "live", "server", "wire", "core", "config", "errors",

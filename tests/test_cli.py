@@ -1,5 +1,6 @@
 """The console command: what it dispatches, says and loads."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -22,6 +23,17 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"whisper-streaming {__version__}\n"
+
+
+def test_a_reader_that_leaves_is_no_fault_of_the_program() -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)  # as "| head" does
+    with os.fdopen(write_end, "wb") as stdout:
+        program = [sys.executable, "-u", "-m", "whisper_streaming", "models"]
+        done = subprocess.run(program, stdout=stdout, stderr=subprocess.PIPE, timeout=60)
+
+    assert done.stderr == b""
+    assert done.returncode == 1
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from whisper_streaming.cli_flags import stop_printing
 from whisper_streaming.version import __version__
 
 USAGE_ERROR: Final = 2
@@ -45,6 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return command.run(rest)
     except KeyboardInterrupt:  # also while a command is still being imported
         return INTERRUPTED
+    except BrokenPipeError:
+        stop_printing()
+        return 1
 
 
 def _help() -> str:
