@@ -1,7 +1,9 @@
 """How a model likes to be streamed: the file beside it, and the careful defaults without one."""
 
 import json
+from dataclasses import MISSING, fields
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -11,6 +13,8 @@ from whisper_streaming.backends.profile import load_profile, write_profile
 from whisper_streaming.core.hypothesis import WindowRules
 from whisper_streaming.core.policy import EdgeCommit
 from whisper_streaming.errors import ConfigurationError, ModelLoadError
+
+TUNING: Final = Path(__file__).parents[2] / "docs" / "tuning.md"
 
 
 def test_a_model_without_a_profile_is_streamed_with_care(tmp_path: Path) -> None:
@@ -76,6 +80,19 @@ def test_what_is_written_is_read_again(tmp_path: Path, profile: StreamingProfile
     write_profile(profile, tmp_path / "streaming.json")
 
     assert load_profile(tmp_path) == profile
+
+
+def test_every_field_is_documented() -> None:
+    lines = TUNING.read_text("utf-8").splitlines()
+    named = {line.split("`")[1]: line.split("|")[2] for line in lines if line.startswith("| `")}
+    windows = {f"window.{each.name}": each.default for each in fields(WindowRules)}
+    plain = {
+        each.name: each.default for each in fields(StreamingProfile) if each.default is not MISSING
+    }
+
+    for name, default in {**plain, **windows}.items():
+        assert json.loads(named[name].strip(" `")) == json.loads(json.dumps(default)), name
+    assert {"commit", "translation_commit"} <= named.keys()
 
 
 def test_a_profile_that_cannot_be_written_is_named(tmp_path: Path) -> None:
