@@ -111,6 +111,13 @@ def test_a_cue_stays_until_it_is_read_or_the_next_one_comes() -> None:
     ]
 
 
+def test_the_name_of_the_speaker_is_read_too() -> None:
+    rules = CaptionRules(max_cps=10.0)
+    (cue,) = captions([passage("Yes, of course.", 1.0, speaker="SPEAKER_00")], rules)
+
+    assert cue.end_ms == 3_700  # 15 characters, and 12 of "SPEAKER_00: "
+
+
 def test_speech_that_takes_long_is_more_than_one_cue() -> None:
     slow = passage("one two three four", 0.0, 16.0)
 

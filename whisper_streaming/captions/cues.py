@@ -99,13 +99,13 @@ class CaptionStream:
             assert start_ms is not None
             start_ms = max(start_ms, reached_ms)
             cue = Cue(start_ms, _milliseconds(end), lines, passage.speaker, passage.has_word_times)
-            cues.append(replace(cue, end_ms=self._end_ms(cue, following_ms)))
+            cues.append(replace(cue, end_ms=self._end_ms(cue, indent, following_ms)))
             reached_ms = cues[-1].end_ms
         return tuple(cues)
 
-    def _end_ms(self, cue: Cue, next_ms: int | None) -> int:
-        """When ``cue`` was read, or the next one comes."""
-        letters = sum(map(width, cue.texts))
+    def _end_ms(self, cue: Cue, indent: int, next_ms: int | None) -> int:
+        """When ``cue`` was read, with the speaker's name before it, or the next one comes."""
+        letters = indent + sum(map(width, cue.texts))
         needed_s = max(self._rules.min_duration_s, letters / self._rules.max_cps)
         end_ms = max(cue.end_ms, cue.start_ms + _milliseconds(needed_s))
         if next_ms is not None:
