@@ -5,11 +5,14 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from whisper_streaming.config import (
     BackendSettings,
     DiarizationSettings,
+    ForwardSettings,
     PolicySettings,
+    RecordSettings,
     SegmentSettings,
     ServerConfig,
     VadSettings,
@@ -81,6 +84,17 @@ def test_no_retention_is_no_limit() -> None:
     assert read.retention is not None
     assert read.retention.max_age_s == math.inf
     assert read.retention.max_lines > 1e9
+
+
+def test_settings_whose_files_or_posts_would_be_missed_are_told() -> None:
+    base = ServerConfig(
+        record=RecordSettings(dir="records"), forward=ForwardSettings(url=SecretStr("http://h/"))
+    )
+
+    assert read_options({}, base).notices == (
+        "record.dir (it belongs to a server, and the engine has none)",
+        "forward.url (it belongs to a server, and the engine has none)",
+    )
 
 
 def test_without_a_language_it_is_detected_as_in_whisperlivekit() -> None:

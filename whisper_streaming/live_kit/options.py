@@ -58,12 +58,13 @@ def read_options(options: Mapping[str, object], base: ServerConfig | None) -> En
     flags: Flags = {"language": None} if base is None else _flatten(base.model_dump())
     for read in _READERS:
         flags |= read(given)
+    config = _load(flags, given)
     return EngineOptions(
-        config=_load(flags, given),
+        config=config,
         pcm_input=_switch(given, "pcm_input"),
         retention=_read_retention(given),
         prompt=str(given.get("init_prompt", "")),
-        notices=tuple(_notices(given)),
+        notices=(*_notices(given), *_notices_of_settings(config)),
     )
 
 
@@ -176,6 +177,12 @@ def _notices(given: Mapping[str, object]) -> list[str]:
     if _policy(given) == "simulstreaming":
         notices.append("backend_policy (it is simulstreaming, which this project does not use)")
     return notices
+
+
+def _notices_of_settings(config: ServerConfig) -> list[str]:
+    """What is silently missed in the end, unlike a port that nothing listens on."""
+    missed = {"record.dir": config.record.dir, "forward.url": config.forward.url}
+    return [f"{name} ({_PROGRAMS_OWN})" for name, value in missed.items() if value is not None]
 
 
 # -- values
