@@ -156,6 +156,14 @@ def test_several_models_keep_their_order(tmp_path: Path) -> None:
     assert [model.name for model in models] == [str(folder), "demo"]
 
 
+def test_a_model_that_is_named_twice_is_loaded_once(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "mine")
+
+    models = resolve_models(["demo", str(folder), "demo"])
+
+    assert [model.name for model in models] == ["demo", str(folder)]
+
+
 @pytest.mark.parametrize("without", ["model.bin", "tokenizer.json"])
 def test_a_partial_cache_is_completed(fake_hub: FakeHub, tmp_path: Path, without: str) -> None:
     fill_cache(tmp_path, without=without)

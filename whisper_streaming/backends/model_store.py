@@ -104,14 +104,15 @@ class _HubUnavailable(Exception):
 
 
 def resolve_models(names: Sequence[str], hub: Hub | None = None) -> tuple[ResolvedModel, ...]:
-    """Resolve each name, in order; with no name, the default model.
+    """Resolve each name once, in order; with no name, the default model.
 
     Raises:
         ModelLoadError: If a named model cannot be had.
     """
     if not names:
         return (resolve_model(None, hub),)
-    return tuple(resolve_model(name, hub) for name in names)
+    # Named twice it would be loaded twice, and measured twice.
+    return tuple(resolve_model(name, hub) for name in dict.fromkeys(names))
 
 
 def resolve_model(name: str | None, hub: Hub | None = None) -> ResolvedModel:
