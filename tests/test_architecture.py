@@ -180,6 +180,7 @@ LATE_IMPORTS = {
     "translation.pieces": "sentencepiece is an extra, and tokenizer.json needs none",
     "diarization.diarization": "only the embedder of the settings is loaded",
     "cli": "a command loads what it needs, so that --version starts at once",
+    "machine": "Windows has no module resource",
     "bench.cli": "a measurement loads what it needs",
     "bench.stock_server": "whisper_live is in an environment of its own, and replaces names first",
     "bench.plot": "matplotlib is an extra, and only --plot needs it",

@@ -234,3 +234,22 @@ def test_the_script_prints_its_version(repository: Path) -> None:
     )
 
     assert printed.stdout.startswith("whisper-streaming ")
+
+
+FEW_FILES = """
+import resource
+from whisper_streaming.server.cli import main
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, most))
+main(["--ssl-certfile", "missing.pem"])  # it stops there
+print(resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 64)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_a_server_may_open_more_files_than_systems_allow_at_first(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FEW_FILES], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+
+    assert done.stdout == "True\n", done.stderr

@@ -12,6 +12,7 @@ from whisper_streaming.cli_flags import FlagParser, program_name
 from whisper_streaming.config import ServerConfig, load_config, read_assignments
 from whisper_streaming.core.policy import PolicyKind
 from whisper_streaming.errors import ConfigurationError, WhisperStreamingError
+from whisper_streaming.machine import allow_many_files
 from whisper_streaming.server.listen import EVERY_ADDRESS, network_addresses
 from whisper_streaming.server.logs import setup_logging
 from whisper_streaming.server.websocket_server import WhisperStreamingServer
@@ -60,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         _check_whisperx(arguments, config)
         setup_logging(config.log_level)
+        allow_many_files()
         WhisperStreamingServer(config).run(on_started=_announce)
     except WhisperStreamingError as error:
         sys.stderr.write(f"{parser.prog}: error: {error}\n")
