@@ -6,7 +6,6 @@ from whisper_streaming.core.audio import SAMPLE_RATE, AudioBuffer, samples_of
 from whisper_streaming.core.hypothesis import DecodeOptions, DecodeRequest
 from whisper_streaming.core.utterance import Utterance
 
-# A window of words takes at most so many tokens; a decoder in a loop takes all it is given.
 _TOKENS_PER_SECOND = 12
 _SPARE_TOKENS = 10
 # More text than that, nobody speaks in the longest window; what a window had no room for is asked
@@ -17,6 +16,16 @@ _MAX_TOKENS = 200
 _MAX_PARTIAL_TOKENS = 64
 # Without VAD silence is decoded too, but no detector and no decoder has heard anything there yet.
 _SILENT_CHUNK_S = 1.2
+
+
+def token_bound(audio_s: float, most: int = _MAX_TOKENS) -> int:
+    """Tokens that words in so many seconds take at most; a decoder in a loop takes all it is given.
+
+    Args:
+        audio_s: Seconds.
+        most: What no audio gets more than.
+    """
+    return min(most, round(audio_s * _TOKENS_PER_SECOND) + _SPARE_TOKENS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,5 +95,5 @@ class Window:
             prefix=prefix,
             prompt=prompt,
             is_last=self.is_last,
-            max_new_tokens=min(most, round(new_s * _TOKENS_PER_SECOND) + _SPARE_TOKENS),
+            max_new_tokens=token_bound(new_s, most),
         )

@@ -12,6 +12,7 @@ from whisper_streaming.core.audio import SAMPLE_RATE, FloatArray, samples_of, se
 from whisper_streaming.core.endpoint import EndpointRules
 from whisper_streaming.core.hearing import Hearing, heard_until
 from whisper_streaming.core.hypothesis import DecodeOptions, DecodeRequest, Words
+from whisper_streaming.core.window import token_bound
 from whisper_streaming.engine.base import Decoder
 from whisper_streaming.live.stages import Stage
 from whisper_streaming.second_pass.recording import Recording
@@ -21,10 +22,6 @@ from whisper_streaming.vad import VadStream
 
 _PIECE_SAMPLES: Final = 5 * SAMPLE_RATE
 """Read and judged at once: some milliseconds of work."""
-
-_TOKENS_PER_SECOND: Final = 12
-_SPARE_TOKENS: Final = 16
-_MAX_TOKENS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +142,6 @@ class Reviser:
     async def _request(self, start: int, end: int) -> DecodeRequest:
         rules = self._rules
         samples = await asyncio.to_thread(self._recording.read, start, end)
-        bound = round(seconds(end - start) * _TOKENS_PER_SECOND) + _SPARE_TOKENS
         return DecodeRequest(
             samples=samples,
             start_sample=start,
@@ -153,7 +149,7 @@ class Reviser:
             prompt=rules.options.prompt,
             is_last=True,
             is_background=True,
-            max_new_tokens=min(_MAX_TOKENS, bound),
+            max_new_tokens=token_bound(seconds(end - start)),
             beam_size=rules.beam_size,
         )
 
