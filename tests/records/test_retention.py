@@ -20,10 +20,11 @@ def put(path: Path, age_days: float) -> Path:
 
 
 def test_records_that_are_too_old_are_removed(tmp_path: Path) -> None:
-    old = [put(tmp_path / f"{NAME}.{ending}", 7.1) for ending in ("srt", "vtt", "jsonl", "flac")]
+    endings = ("srt", "vtt", "jsonl", "flac", "en.srt", "fra_Latn.vtt", "translation.srt")
+    old = [put(tmp_path / f"{NAME}.{ending}", 7.1) for ending in endings]
     young = put(tmp_path / f"{NAME[:-1]}0.jsonl", 6.9)
 
-    assert remove_old_records(tmp_path, 7.0, NOW) == Removal(4, None)
+    assert remove_old_records(tmp_path, 7.0, NOW) == Removal(7, None)
     assert not any(path.exists() for path in old)
     assert young.exists()
 
@@ -33,7 +34,7 @@ def test_files_of_others_stay(tmp_path: Path) -> None:
     (tmp_path / f"{NAME}.srt").symlink_to(target)
     (tmp_path / f"{NAME}.vtt").mkdir()
     os.utime(tmp_path / f"{NAME}.vtt", (NOW - 100 * DAY, NOW - 100 * DAY))
-    for name in ("notes.srt", f"{NAME}.wav", f"x{NAME}.srt"):
+    for name in ("notes.srt", f"{NAME}.wav", f"x{NAME}.srt", f"{NAME}.my notes.srt"):
         put(tmp_path / name, 100.0)
     before = sorted(tmp_path.iterdir())
 

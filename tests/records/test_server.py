@@ -67,14 +67,17 @@ async def test_after_a_kill_every_file_is_whole_up_to_the_last_segment(
         peer = Peer(socket)
         await peer.send_options()
         await peer.send_audio(SPEECH)
-        await until(lambda: any(folder.glob("*.jsonl")) and len(segments(folder)) > 0)
+        # The last of the captions to be written.
+        await until(lambda: any(b"-->" in path.read_bytes() for path in folder.glob("*.vtt")))
         server.process.kill()
         await server.process.wait()
 
     text = " ".join(segments(folder))
     assert " ".join([*WORDS, "Then", "again."]).startswith(text)
     assert "end" not in {line["type"] for line in journal(folder)}
-    assert cues(folder) == text
+    # The next segment may be in the first of the files already.
+    assert text.startswith(cues(folder))
+    assert cues(folder) != ""
     (vtt,) = folder.glob("*.vtt")
     assert vtt.read_text().startswith("WEBVTT\n\n00:00:0")
     (flac,) = folder.glob("*.flac")

@@ -123,6 +123,49 @@ def test_captions_grow_and_the_last_one_stays_until_the_next_one_comes(bench: Be
     )
 
 
+def test_translations_have_captions_of_their_own(bench: Bench) -> None:
+    bench.hear(*said("Merhaba.", 1.0))
+    assert not bench.path("en.srt").exists()
+    bench.hear(
+        TranslationCommitted(1.0, 1.25, "Hello.", "en"),
+        *said("Tamam mı?", 2.0, utterance_id=2),
+        TranslationCommitted(2.0, 2.5, None, "en"),
+        *said("Evet.", 4.0, utterance_id=3),
+        TranslationCommitted(4.0, 4.25, " Yes <it is>.", "en"),
+    )
+    bench.record.end()
+
+    assert bench.text("en.srt") == (
+        "1\n00:00:01,000 --> 00:00:02,000\nHello.\n"
+        "\n2\n00:00:04,000 --> 00:00:05,000\nYes <it is>.\n"
+    )
+    assert bench.text("en.vtt") == (
+        "WEBVTT\n"
+        "\n00:00:01.000 --> 00:00:02.000\nHello.\n"
+        "\n00:00:04.000 --> 00:00:05.000\nYes &lt;it is&gt;.\n"
+    )
+    assert "Hello" not in bench.text("srt")
+    assert bench.given_up == []
+
+
+def test_a_language_of_somebodys_own_is_no_name_of_a_file(bench: Bench, tmp_path: Path) -> None:
+    bench.hear(TranslationCommitted(1.0, 1.25, "Yo!", "../pirate"))
+    bench.record.end()
+
+    assert bench.text("translation.srt").endswith("\nYo!\n")
+    assert len(list(tmp_path.iterdir())) == 6
+
+
+def test_captions_of_a_translation_that_cannot_be_begun_are_given_up_once(bench: Bench) -> None:
+    bench.path("en.vtt").mkdir()
+    bench.hear(*said("Bir.", 1.0), TranslationCommitted(1.0, 1.25, "One.", "en"))
+    bench.hear(TranslationCommitted(2.0, 2.25, "Two.", "en"))
+    bench.record.end()
+
+    assert bench.given_up == [(".en", "File exists")]
+    assert [line["text"] for line in bench.lines[1:4]] == ["Bir.", "One.", "Two."]
+
+
 def test_captions_are_cut_by_the_rules(tmp_path: Path) -> None:
     bench = Bench(tmp_path, captions=CaptionRules(line_length=6, max_lines=1))
     bench.hear(*said("Hello there.", 1.0))

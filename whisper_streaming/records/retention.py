@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-_NAME: Final = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{32}\.(?:srt|vtt|jsonl|flac)")
+# A translation has its language before the ending.
+_NAME: Final = re.compile(
+    r"\d{8}T\d{6}Z-[0-9a-f]{32}(?:\.[A-Za-z_]{2,11})?\.(?:srt|vtt|jsonl|flac)"
+)
 _DAY_S: Final = 24 * 3600.0
 
 

@@ -1,5 +1,6 @@
 """The files of one session. All of it runs in the recorder's thread."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
@@ -9,9 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from whisper_streaming.captions import CaptionRules, CaptionStream, Cue, captions, passage_of
-from whisper_streaming.captions.cues import Grown
-from whisper_streaming.captions.formats import VTT_HEADER, srt_block, vtt_block
+from whisper_streaming.captions import CaptionRules, Passage, passage_of, passage_of_text
 from whisper_streaming.core.audio import SAMPLE_RATE, FloatArray
 from whisper_streaming.core.events import (
     Event,
@@ -19,10 +18,12 @@ from whisper_streaming.core.events import (
     SessionFailed,
     SpeakersRevised,
     TranscriptRevised,
+    TranslationCommitted,
 )
 from whisper_streaming.core.transcript import Segment, SegmentRules
 from whisper_streaming.live.observers import SegmentFeed, SessionFacts
 from whisper_streaming.records.audio_file import AudioFile
+from whisper_streaming.records.caption_files import CaptionFiles
 from whisper_streaming.records.growing_file import GrowingFile
 from whisper_streaming.records.journal import (
     encode_line,
@@ -39,6 +40,9 @@ MAX_WAITING_BYTES: Final = 4 * 2**20
 
 _SILENCE_SAMPLES: Final = 60 * SAMPLE_RATE
 """Lost audio is replaced piece by piece."""
+
+_LANGUAGE: Final = re.compile(r"[a-z]{2,3}(?:_[A-Z][a-z]{3})?")
+"""Codes of Whisper and NLLB: what a translator of somebody's own calls a language is no name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +84,17 @@ class SessionRecord:
     ) -> None:
         self._rules = rules
         self._give_up = give_up
+        self._name = record_name(session)
         self._files: list[GrowingFile] = []
+        self._translations: CaptionFiles | None = None
+        self._may_translate = True
         try:
-            base = rules.folder / record_name(session)
-            self._journal = self._create(base, "jsonl", b"\n")
-            self._captions = (
-                _CaptionFile(self._create(base, "srt", b"\n\n"), srt_block),
-                _CaptionFile(self._create(base, "vtt", b"\n\n"), _vtt_block, VTT_HEADER),
-            )
-            self._audio = AudioFile(self._create(base, "flac")) if rules.audio else None
+            self._journal = self._create("jsonl", b"\n")
+            self._captions = CaptionFiles(self._create, rules.captions)
+            self._audio = AudioFile(self._create("flac")) if rules.audio else None
         except OSError:
             self._discard()
             raise
-        self._stream = CaptionStream(rules.captions)
         self._feed = SegmentFeed(session.language, rules.segments, self._add, self._end)
         self._numbers = count(1)
         self._revision = Revision(rules.segments)
@@ -116,6 +118,10 @@ class SessionRecord:
                 case TranscriptRevised(language=language):
                     segments = self._revision.rewrite(event)
                     self._journal.append(encode_line(revision_line(segments, language)))
+                case TranslationCommitted(text=str(text), language=language):
+                    passage = passage_of_text(text, event.start, event.end, None)
+                    if passage is not None:
+                        self._add_translation(passage, language)
                 case SessionEnded() | SessionFailed():
                     self._last = event
 
@@ -161,9 +167,7 @@ class SessionRecord:
         """
         self._feed.end()
         if (segments := self._revision.segments()) is not None:
-            cues = captions(filter(None, map(passage_of, segments)), self._rules.captions)
-            for captions_file in self._captions:
-                captions_file.rewrite(cues)
+            self._captions.rewrite(map(passage_of, segments))
         if self._audio is not None:
             self._audio.finish()
         try:
@@ -187,19 +191,33 @@ class SessionRecord:
     def _add(self, segment: Segment, language: str | None) -> None:
         self._journal.append(encode_line(segment_line(next(self._numbers), segment, language)))
         self._revision.add(segment)
-        passage = passage_of(segment)
-        if passage is not None:
-            grown = self._stream.add(passage)
-            for file in self._captions:
-                file.grow(grown)
+        self._captions.add(passage_of(segment))
+
+    def _add_translation(self, passage: Passage, language: str) -> None:
+        if self._translations is None and self._may_translate:
+            # Not before there is one: nobody may speak another language than that.
+            self._may_translate = False
+            name = language if _LANGUAGE.fullmatch(language) else "translation"
+            try:
+                self._translations = CaptionFiles(
+                    lambda ending, piece_end: self._create(f"{name}.{ending}", piece_end),
+                    self._rules.captions,
+                )
+            except OSError as error:
+                self._give_up(self._path(name), str(error.strerror))
+        if self._translations is not None:
+            self._translations.add(passage)
 
     def _end(self) -> None:
         self._journal.append(encode_line(ending_line(self._last)))
 
-    def _create(self, base: Path, ending: str, piece_end: bytes = b"") -> GrowingFile:
-        file = GrowingFile(base.with_name(f"{base.name}.{ending}"), piece_end)
+    def _create(self, ending: str, piece_end: bytes = b"") -> GrowingFile:
+        file = GrowingFile(self._path(ending), piece_end)
         self._files.append(file)
         return file
+
+    def _path(self, ending: str) -> Path:
+        return self._rules.folder / f"{self._name}.{ending}"
 
     def _drop(self, file: GrowingFile, reason: str) -> None:
         self._give_up(file.path, reason)
@@ -213,46 +231,9 @@ class SessionRecord:
             file.path.unlink(missing_ok=True)
 
 
-class _CaptionFile:
-    """Cues in a file, the open ones last."""
-
-    def __init__(
-        self, file: GrowingFile, write_cue: Callable[[int, Cue], str], header: str = ""
-    ) -> None:
-        self._file = file
-        self._write_cue = write_cue
-        self._settled = 0  # cues
-        self._settled_end = len(header.encode())
-        self._header = header
-        file.append(header.encode())
-
-    def grow(self, grown: Grown) -> None:
-        settled = self._render(grown.settled, self._settled)
-        count = self._settled + len(grown.settled)
-        self._file.replace(self._settled_end, settled + self._render(grown.open, count))
-        self._settled = count
-        self._settled_end += len(settled)
-
-    def rewrite(self, cues: Sequence[Cue]) -> None:
-        """These are all."""
-        self._file.replace(len(self._header.encode()), self._render(cues, 0))
-
-    def _render(self, cues: Sequence[Cue], before: int) -> bytes:
-        """The text of cues after so many others."""
-        blocks = []
-        for number, cue in enumerate(cues, start=before + 1):
-            is_first = number == 1 and not self._header
-            blocks.append(("" if is_first else "\n") + self._write_cue(number, cue))
-        return "".join(blocks).encode("utf-8", "replace")
-
-
 def record_name(session: SessionFacts) -> str:
     """What the files of a session are called, without their ending.
 
     Nothing in it is the client's choice.
     """
     return f"{session.began.astimezone(UTC):%Y%m%dT%H%M%SZ}-{session.id}"
-
-
-def _vtt_block(_number: int, cue: Cue) -> str:
-    return vtt_block(cue)
