@@ -1,5 +1,6 @@
 """Which server to talk to, and what to tell the user when it does not answer."""
 
+import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from whisper_streaming.errors import ClientError, ConfigurationError, Connection
 LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _FORBIDDEN_STATUSES: Final = (401, 403)
+_UNKNOWN_HOST: Final = (socket.gaierror, UnicodeError)  # the latter: it cannot be a name
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +90,13 @@ class Target:
             )
         if isinstance(cause, ssl.SSLError):
             return ConnectionLost(f"{self.url} does not speak TLS ({reason}): try ws:// instead")
+        parts = urlsplit(self.url)
+        # The blocking library hides it behind an error of its own.
+        if any(isinstance(each, _UNKNOWN_HOST) for each in (cause, cause.__context__)):
+            return ConnectionLost(f"the host {parts.hostname!r} of {self.url} is not known here")
         if not isinstance(cause, OSError | ValueError) and self.url.startswith("ws://"):
             # Somebody took the connection and did not answer as a WebSocket server does.
             reason += "; a server that has a certificate is reached at wss:// only"
-        parts = urlsplit(self.url)
         return ConnectionLost(
             f"no server answers at {self.url} ({reason}): is it running? Start one with "
             f"python run_websocket_server.py --host {parts.hostname} --port {parts.port or 80}"
