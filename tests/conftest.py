@@ -31,6 +31,7 @@ _GROUPS = {
             "server",
             "word_output",
             "languages",
+            "diarization",
             "silence",
             "containers",
             "speech_output",
