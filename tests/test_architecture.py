@@ -42,7 +42,7 @@ ALLOWED = {
     "records": {"live", "captions", "core", "config", "errors"},
     "forward": {"live", "core", "config", "errors", "version"},
     "diarization": {"live", "engine", "core", "config", "errors"},
-    "alignment": {"live", "backends", "core", "config", "errors"},
+    "alignment": {"live", "engine", "backends", "core", "config", "errors"},
     "text_hook": {"live", "core", "config", "errors"},
     "translation": {"live", "engine", "backends", "wire", "core", "config", "errors"},
     "second_pass": {"live", "engine", "backends", "vad", "core", "config", "errors"},

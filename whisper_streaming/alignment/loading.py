@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from whisper_streaming.alignment.models import AlignModels
 from whisper_streaming.alignment.shared import SharedAligner
 from whisper_streaming.alignment.words import AlignModel
 from whisper_streaming.backends.base import DEMO
@@ -47,11 +48,11 @@ def load_alignment(config: ServerConfig) -> SharedAligner | None:
         )
 
     wanted = {*names, *((config.only_language,) if config.only_language and not is_demo else ())}
+    hold_s = config.alignment.hold_s
     return SharedAligner(
-        load,
-        hold_s=config.alignment.hold_s,
+        AlignModels(load, hold_s=hold_s, languages=sorted(wanted)),
+        hold_s=hold_s,
         backlog_s=config.limits.max_backlog_s,
-        languages=sorted(wanted),
     )
 
 

@@ -1,20 +1,17 @@
-"""What aligns for all sessions: one thread, and a model for each language that is spoken."""
+"""What aligns for all sessions, in one thread."""
 
 import asyncio
 import logging
-import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from typing import Final
 
-import numpy as np
-
+from whisper_streaming.alignment.models import EXIT_PATIENCE_S, MAX_HOLD_S, AlignModels
 from whisper_streaming.alignment.stage import AlignmentStage
 from whisper_streaming.alignment.words import AlignModel, align
-from whisper_streaming.core.audio import FloatArray, samples_of
+from whisper_streaming.core.audio import FloatArray
 from whisper_streaming.core.hypothesis import Words
-from whisper_streaming.errors import ModelLoadError
+from whisper_streaming.engine.worker import Worker
 from whisper_streaming.live.stages import StageContext
 
 logger = logging.getLogger("whisper_streaming.alignment")
@@ -22,45 +19,35 @@ logger = logging.getLogger("whisper_streaming.alignment")
 PATIENCE_S: Final = 30.0
 """For words that nobody waits for: one alignment takes a second where a model is large."""
 
-_TRIAL_S: Final = 2.0
-"""What is aligned at once: a few new words and their neighbours."""
-
-LoadModel = Callable[[str], AlignModel]
-"""Loads the model of a language; blocking. Raises ``ModelLoadError``."""
-
 
 class SharedAligner:
-    """Aligns words in a thread of its own, with models that are loaded when they are needed.
+    """Aligns words in a thread of its own; of one event loop at a time.
 
     Args:
-        load: Loads the model of a language.
-        hold_s: How long words may be held for their times.
+        models: By language.
+        hold_s: How long words may be held for their times; None is what the model needs.
         backlog_s: Audio that a session may have that is not decoded.
-        languages: Whose models are loaded now.
-
-    Raises:
-        ModelLoadError: If one of them cannot be loaded.
+        clock: Seconds.
     """
 
     def __init__(
         self,
-        load: LoadModel,
+        models: AlignModels,
         *,
-        hold_s: float,
+        hold_s: float | None = None,
         backlog_s: float = 0.0,
-        languages: Sequence[str] = (),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._load = load
+        self._models = models
+        self._clock = clock
         self._hold_s = hold_s
         self._backlog_s = backlog_s
-        self._models = {language: self._load_warm(language) for language in languages}
-        self._complaints: dict[str, str] = {}
-        self._loading: set[str] = set()
+        self._worker: Worker | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # the worker's
+        self._busy_since: float | None = None
         self._aligned = self._late = 0
         self._slowest_s = 0.0
-        self._lock = threading.Lock()
-        self._thread = ThreadPoolExecutor(1, "align")
-        self._one_by_one = threading.Lock()
+        self._reported: set[str] = set()
 
     async def align(
         self,
@@ -69,24 +56,34 @@ class SharedAligner:
         samples: FloatArray,
         start_sample: int,
         *,
-        within_s: float,
+        wanted: slice,
+        within_s: float | None,
     ) -> Words | None:
-        """See :class:`~whisper_streaming.alignment.stage.Aligner`. Call it in one event loop."""
-        model = self._model(language)
-        if model is None:
+        """See :class:`~whisper_streaming.alignment.stage.Aligner`."""
+        timed = self._models.get(language)
+        if timed is None:
             return None
-        # At most one for each session waits: what is given up before it begins is never run.
-        job = self._thread.submit(self._run, model, words, samples, start_sample)
+        limit_s = timed.hold_for(samples) if within_s is None else within_s
         try:
-            async with asyncio.timeout(within_s):
-                return await asyncio.wrap_future(job)
+            async with asyncio.timeout(limit_s):
+                aligned = await self._ask(
+                    lambda: self._run(language, timed.model, words, samples, start_sample), limit_s
+                )
         except TimeoutError:
-            self._late += len(words)
+            self._late += len(words[wanted])
+            self._warn_once(
+                f"words in {language!r} leave with the decoder's times: the align model is too "
+                "slow for them (late_words in /status)"
+            )
             return None
+        if aligned is None:
+            return None
+        self._aligned += sum(word.is_aligned for word in aligned[wanted])
+        return aligned[wanted]
 
     def complaint(self, language: str) -> str | None:
         """See :class:`~whisper_streaming.alignment.stage.Aligner`."""
-        return self._complaints.get(language)
+        return self._models.complaint(language)
 
     def create_stage(self, context: StageContext) -> AlignmentStage | None:
         """The stage of a session; None if it translates: then what is written is not said."""
@@ -98,20 +95,20 @@ class SharedAligner:
 
     def describe(self) -> dict[str, object]:
         """For the status page."""
-        with self._lock:
-            languages = sorted(self._models)
         return {
-            "languages": languages,
+            "languages": self._models.languages(),
             "aligned_words": self._aligned,
             "late_words": self._late,
             "slowest_s": round(self._slowest_s, 3),
         }
 
     def close(self) -> None:
-        """End the thread. What is being fetched is not waited for."""
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        """End the thread. Returns at once: a model that hangs and a download are left alone."""
+        if self._worker is not None:
+            self._worker.stop(exit_patience_s=EXIT_PATIENCE_S)
+            self._worker = None
 
-    def _create(self, context: StageContext, hold_s: float) -> AlignmentStage | None:
+    def _create(self, context: StageContext, hold_s: float | None) -> AlignmentStage | None:
         options = context.setup.session.options
         if options.task == "translate":
             return None
@@ -119,79 +116,53 @@ class SharedAligner:
             self, language=options.language, hold_s=hold_s, backlog_s=self._backlog_s
         )
 
-    def _model(self, language: str) -> AlignModel | None:
-        with self._lock:
-            if language in self._models:
-                return self._models[language]
-            if language not in self._loading and language not in self._complaints:
-                self._loading.add(language)
-                # Takes minutes where the model is fetched first. Words of other languages go on,
-                # and the process may end meanwhile.
-                threading.Thread(
-                    target=self._load_now,
-                    args=(language,),
-                    name=f"load-align-model-{language}",
-                    daemon=True,
-                ).start()
-        return None
-
-    def _load_warm(self, language: str) -> AlignModel:
-        """Load a model and let it hear something: the first time takes longest.
+    def _ask(self, run: Callable[[], Words | None], limit_s: float) -> asyncio.Future[Words | None]:
+        """Run ``run`` in the thread, unless its answer is cancelled before its turn.
 
         Raises:
-            ModelLoadError: If it cannot be loaded, or does not run.
+            TimeoutError: If something hangs there. Nobody waits behind it, and nothing piles up.
         """
-        model = self._load(language)
-        try:
-            took_s = min(_time_to_hear(model) for _ in range(2))
-        except RuntimeError as exc:
-            raise ModelLoadError(f"the align model of {language!r} does not run: {exc}") from exc
-        if took_s > self._hold_s:
-            logger.warning(
-                "%.0f s of speech in %r are aligned in %.2f s here, but words are held for %.2f s "
-                "only; most get the decoder's times (alignment.hold_s, alignment.threads)",
-                _TRIAL_S,
-                language,
-                took_s,
-                self._hold_s,
-            )
-        return model
+        since = self._busy_since
+        if since is not None and self._clock() - since > max(limit_s, MAX_HOLD_S):
+            raise TimeoutError
+        answer: asyncio.Future[Words | None] = asyncio.get_running_loop().create_future()
 
-    def _load_now(self, language: str) -> None:
-        try:
-            with self._one_by_one:
-                model = self._load_warm(language)
-        except ModelLoadError as error:
-            logger.warning("words in %r are not aligned: %s", language, error)
-            with self._lock:
-                self._complaints[language] = (
-                    f"The times of words in {language!r} are those of the decoder, which are less "
-                    "exact: this server has no model that aligns this language."
-                )
-        else:
-            logger.info("words in %r are aligned from now on", language)
-            with self._lock:
-                self._models[language] = model
-        finally:
-            with self._lock:
-                self._loading.discard(language)
+        def job() -> Callable[[], None]:
+            aligned = None if answer.cancelled() else run()
+            return lambda: None if answer.done() else answer.set_result(aligned)
+
+        self._worker_here().submit(job)
+        return answer
+
+    def _worker_here(self) -> Worker:
+        """The thread, for the loop that runs here: a library's caller may begin another one."""
+        loop = asyncio.get_running_loop()
+        if self._worker is None or self._loop is not loop:
+            self.close()
+            self._worker, self._loop = Worker("align", loop), loop
+        return self._worker
 
     def _run(
-        self, model: AlignModel, words: Words, samples: FloatArray, start_sample: int
+        self,
+        language: str,
+        model: AlignModel,
+        words: Words,
+        samples: FloatArray,
+        start_sample: int,
     ) -> Words | None:
-        began = time.perf_counter()
+        """In the thread. Never raises: it would reach nobody."""
+        began = self._busy_since = self._clock()
         try:
-            aligned = align(model, words, samples, start_sample)
-        # Of torch, and of arrays of another shape than promised.
-        except (RuntimeError, ValueError, IndexError):
-            logger.exception("%d words could not be aligned", len(words))
+            return align(model, words, samples, start_sample)
+        except Exception as exc:  # noqa: BLE001 - whatever torch and the code of the model raise
+            self._warn_once(f"words in {language!r} cannot be aligned", exc)
             return None
-        self._slowest_s = max(self._slowest_s, time.perf_counter() - began)
-        self._aligned += sum(word.is_aligned for word in aligned)
-        return aligned
+        finally:
+            self._busy_since = None
+            self._slowest_s = max(self._slowest_s, self._clock() - began)
 
-
-def _time_to_hear(model: AlignModel) -> float:
-    began = time.perf_counter()
-    model.hear(np.zeros(samples_of(_TRIAL_S), dtype=np.float32))
-    return time.perf_counter() - began
+    def _warn_once(self, text: str, error: Exception | None = None) -> None:
+        # Words come every second, and what fails once fails again.
+        if text not in self._reported:
+            self._reported.add(text)
+            logger.warning("%s; said once", text, exc_info=error)

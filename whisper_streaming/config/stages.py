@@ -20,10 +20,11 @@ class AlignmentSettings(Settings):
         "torchaudio. Other languages get the model that whisperx knows for them, once they are "
         "spoken; where the first model is `demo`, English gets the embedded one.",
     )
-    hold_s: Seconds = Field(
-        default=0.3,
+    hold_s: Seconds | None = Field(
+        default=None,
         description="Final words wait for their times so long at the most; then they are sent "
-        "with the decoder's.",
+        "with the decoder's. None: by the speed of the align model on this machine, 0.3 s to 2 s "
+        "for 2 s of speech.",
     )
     threads: int = Field(
         default=1, ge=1, description="CPU threads for alignment, all sessions together."

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from whisper_streaming.core.audio import FloatArray
 from whisper_streaming.diarization.embedder import Embedder
 from whisper_streaming.engine.worker import Worker
@@ -12,6 +14,8 @@ from whisper_streaming.errors import BackendError
 
 MAX_STRETCHES_PER_RUN: Final = 16
 """About 0.1 s of work of the embedded network: bounds the wait for the next run."""
+_EXIT_PATIENCE_S: Final = 5.0
+"""So long the exit of the process waits for a run of pyannote: see ``engine.worker``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ class EmbedderThread:
                 question.answer.set_exception(BackendError("the embedder was closed"))
         self._waiting.clear()
         if self._worker is not None:
-            self._worker.stop()
+            self._worker.stop(exit_patience_s=_EXIT_PATIENCE_S)
             self._worker = None
 
     def _start(self) -> None:
@@ -145,6 +149,8 @@ def _embed(
     """The answer to each question, in the thread. Never raises: it would reach nobody."""
     try:
         rows = embedder.embed([stretch for question in questions for stretch in question])
+        if not np.isfinite(rows).all():  # it would stay in a voice for the rest of the session
+            raise BackendError("the embedder gives vectors that are no numbers")
     except Exception as exc:  # noqa: BLE001 - any failure is one of the stretches; the stage logs it
         if len(questions) > 1:  # each alone, so that a bad one fails alone
             return [answer for question in questions for answer in _embed(embedder, [question])]

@@ -1,5 +1,6 @@
 """One thread that runs blocking calls one after the other for an event loop."""
 
+import atexit
 import contextlib
 import queue
 import threading
@@ -28,9 +29,16 @@ class Worker:
         """Run ``job`` in the thread after those submitted before, then its outcome in the loop."""
         self._jobs.put(job)
 
-    def stop(self) -> None:
-        """End the thread once its jobs are done. Returns at once."""
+    def stop(self, *, exit_patience_s: float = 0.0) -> None:
+        """End the thread once its jobs are done. Returns at once.
+
+        Args:
+            exit_patience_s: How long the interpreter waits for the thread before it exits. One that
+                comes back from C++ code, such as torch's, when it is gone aborts the process.
+        """
         self._jobs.put(None)
+        if exit_patience_s:
+            atexit.register(self._thread.join, exit_patience_s)
 
     def _serve(self) -> None:
         while (job := self._jobs.get()) is not None:
