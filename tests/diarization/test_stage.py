@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.diarization.fakes import ScriptedEmbedder, voice
+from whisper_streaming.core.audio import SAMPLE_RATE
 from whisper_streaming.core.events import (
     AudioAccount,
     Event,
@@ -208,6 +209,21 @@ async def test_a_fault_costs_labels_and_no_words(
     notices = [event for batch in emitted for event in batch if isinstance(event, SessionNotice)]
     assert (len(notices), len(caplog.records)) == (1, 1)
     assert thread.stats().failures == 2
+
+
+async def test_what_is_no_number_spoils_no_voice(thread: EmbedderThread) -> None:
+    """It would make the centre of a voice unlike everything, and so all that follow."""
+    stage = stage_of(thread, 0)
+    stage.receive_audio(np.zeros(SAMPLE_RATE, np.float32))
+    stage.receive_audio(voice(1))
+
+    events = await run(stage, said(1, HELLO), said(2, WHO, IS), said(3, ME))
+
+    assert [labels(batch) for batch in events] == [
+        [("hello", "SPEAKER_00")],
+        [("who", "SPEAKER_00"), ("is", "SPEAKER_00")],
+        [("me", "SPEAKER_01")],
+    ]
 
 
 async def test_a_word_whose_audio_is_gone_is_of_who_spoke_last(thread: EmbedderThread) -> None:

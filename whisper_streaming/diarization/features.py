@@ -18,6 +18,10 @@ _LOWEST_HZ: Final = 80.0
 _HIGHEST_HZ: Final = 7600.0
 _RANGE: Final = 9.0
 """Natural logarithm of power; what is quieter by more than this (39 dB) is taken for silence."""
+_LOWEST_SURE_BAND: Final = 4
+"""Around 340 Hz: the lowest one that every telephone and small microphone hears."""
+_LOW_CUT: Final = 0.2
+"""Of the range: by how much the bands below may be quieter (8 dB, usual in speech)."""
 
 
 def speech_features(samples: FloatArray) -> FloatArray:
@@ -47,6 +51,9 @@ def log_mel(samples: FloatArray) -> FloatArray:
 def fit_frames(bands: FloatArray) -> FloatArray:
     """Level the features and bring them to the length of the network's input.
 
+    Telephone lines and small microphones take the lowest sounds away. To the network, all voices
+    without them are alike, because it never heard such, so what is missing is filled in.
+
     Args:
         bands: What :func:`log_mel` gives, with at least one frame.
 
@@ -55,6 +62,8 @@ def fit_frames(bands: FloatArray) -> FloatArray:
     """
     levelled = bands - np.quantile(bands, 0.98)
     levelled = np.maximum(levelled, -_RANGE) / _RANGE
+    low, sure = levelled[:_LOWEST_SURE_BAND], levelled[_LOWEST_SURE_BAND]
+    levelled[:_LOWEST_SURE_BAND] = np.maximum(low, sure - _LOW_CUT)
     repeats = -(-FRAMES // levelled.shape[1])
     return np.asarray(np.tile(levelled, (1, repeats))[:, :FRAMES], np.float32)
 
