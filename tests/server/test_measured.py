@@ -162,7 +162,7 @@ def test_the_status_section_is_complete() -> None:
         "decode_s": {"15": {"1": 0.25}, "30": {"1": 0.25}},
         "workers": 1,
         "rtf": 0.25,
-        "largest_live_model": "small",
+        "largest_live_model": "base",
         "estimated_sessions": 3,
         "is_overloaded": False,
     }

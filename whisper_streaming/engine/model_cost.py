@@ -3,7 +3,7 @@
 from typing import Final
 
 from whisper_streaming.backends.base import ModelShape, StreamingProfile
-from whisper_streaming.engine.live_load import live_windows
+from whisper_streaming.engine.live_load import UPDATE_INTERVAL_S, LiveWindow, live_windows
 
 STOCK_MODELS: Final = ("tiny", "base", "small", "medium", "turbo", "large-v3")
 """The models that an operator chooses from, in the order of their cost."""
@@ -17,15 +17,20 @@ _DIMENSIONS: Final = {  # mels, width, layers of the encoder and of the decoder
     "large-v3": (128, 1280, 32, 32),
 }
 _FRAMES_PER_SECOND: Final = 50
-_TICK_TOKENS: Final = 20
-"""Tokens of one update: start, a dozen words of prefix, a few new ones."""
+_OTHER_TOKENS: Final = 12.0
+"""Of one update beside the committed words: the start, the new words, the end."""
+_TOKENS_PER_SECOND: Final = 3.2
+"""Of committed words inside the window, a step each, up to its last second."""
 _STEP_FACTOR: Final = 12.0
 """A step of the decoder reads all its weights for one token, so its multiplications cost more
 than the encoder's. Measured with int8 on one core: 70 to 100 against 6 to 8 billion a second, for
 tiny, base and small alike."""
-_SIZE_EXPONENT: Final = 0.85
-"""Larger matrices keep the cores busier: so the embedded model at 0.09 predicts 0.19, 0.37 and 1.15
-for tiny, base and small, which were measured to be 0.21, 0.45 and 1.21."""
+_SIZE_EXPONENT: Final = 0.95
+"""Larger matrices keep the cores busier: so the embedded model at 0.09 predicts 0.22, 0.44 and 1.46
+for tiny, base and small, which were measured to be 0.21, 0.45 and 1.21 on two cores. On one core
+with much else to do it predicted 0.32, 0.64 and 2.1, and 0.42, 0.84 and 2.6 were measured."""
+_DOUBT: Final = 1.25
+"""Predictions are so far off: a model that would only just keep up is not promised."""
 _THREADS_EXPONENT: Final = 0.5
 """Twice the threads decode a single window 1.3 (base) to 1.5 times (small) as fast."""
 
@@ -35,8 +40,13 @@ def stock_shape(name: str, vocabulary_size: int) -> ModelShape:
     return ModelShape(*_DIMENSIONS[name], vocabulary_size)
 
 
-def window_cost(shape: ModelShape, window_s: float) -> float:
-    """Work of one update with a window of ``window_s`` seconds, padding included.
+def window_cost(shape: ModelShape, window_s: float, tokens: float) -> float:
+    """Work of one update.
+
+    Args:
+        shape: Of the model.
+        window_s: Seconds of the window, padding included.
+        tokens: Steps of the decoder.
 
     Returns:
         Multiplications of the encoder, and what the decoder's would be worth there.
@@ -48,13 +58,14 @@ def window_cost(shape: ModelShape, window_s: float) -> float:
     # Keys and values of the cross attention are computed by ``generate`` and again by ``align``.
     cross = 2 * shape.decoder_layers * 2 * width**2 * frames
     step = shape.decoder_layers * 14 * width**2 + shape.vocabulary_size * width
-    return shape.encoder_layers * layer + convolutions + cross + _STEP_FACTOR * _TICK_TOKENS * step
+    return shape.encoder_layers * layer + convolutions + cross + _STEP_FACTOR * tokens * step
 
 
 def mean_window_cost(shape: ModelShape, profile: StreamingProfile) -> float:
     """:func:`window_cost` of a mean update of a stream that ``profile`` shapes."""
     return sum(
-        window.share * window_cost(shape, window.bucket_s) for window in live_windows(profile)
+        window.share * window_cost(shape, window.bucket_s, _tokens(window))
+        for window in live_windows(profile)
     )
 
 
@@ -94,6 +105,12 @@ def largest_live_model(
     live = [
         name
         for name in STOCK_MODELS
-        if predict_rtf(name, shape, rtf, profile, speedup=speedup) <= 1.0
+        if predict_rtf(name, shape, rtf, profile, speedup=speedup)
+        <= (1.0 if stock_shape(name, shape.vocabulary_size) == shape else 1.0 / _DOUBT)
     ]
     return live[-1] if live else None
+
+
+def _tokens(window: LiveWindow) -> float:
+    """Steps of the decoder for ``window``: a longer one holds more committed words."""
+    return _OTHER_TOKENS + _TOKENS_PER_SECOND * max(0.0, window.window_s - UPDATE_INTERVAL_S)
