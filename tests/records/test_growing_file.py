@@ -79,6 +79,23 @@ def test_a_full_disk_takes_whole_pieces_and_the_rest_waits(file: GrowingFile) ->
     assert content(file) == b"one\ntwo\nthree\nfour\n"
 
 
+def test_of_parts_without_an_end_mark_none_is_written_in_half(tmp_path: Path) -> None:
+    file = GrowingFile(tmp_path / "a.flac")
+    for part in (b"one\n\n", b"two\n\n", b"three"):
+        file.append(part)
+    with full_disk(12), pytest.raises(OSError, match="too large"):
+        file.flush()
+    assert content(file) == b"one\n\ntwo\n\n"
+    file.append(b"four")
+    with full_disk(16), pytest.raises(OSError, match="too large"):
+        file.flush()
+    assert content(file) == b"one\n\ntwo\n\nthree"
+    file.flush()
+    file.close()
+
+    assert content(file) == b"one\n\ntwo\n\nthreefour"
+
+
 def test_what_waits_can_be_replaced(file: GrowingFile) -> None:
     file.append(b"one\n")
     file.flush()

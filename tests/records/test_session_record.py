@@ -308,6 +308,17 @@ def test_what_the_disk_refuses_to_the_end_is_given_up_in_words(bench: Bench) -> 
     assert (".jsonl", "the session ended (File too large)") in bench.given_up
 
 
+def test_audio_that_a_full_disk_cut_off_can_be_played_up_to_there(bench: Bench) -> None:
+    noise = np.random.default_rng(1).uniform(-0.5, 0.5, 32_000).astype(np.float32)
+    bench.record.receive_audio(noise)
+    with full_disk(20_000), pytest.raises(OSError, match="too large"):
+        bench.record.end()
+
+    heard = decoded(bench.path("flac"))
+    assert 0 < len(heard) < len(noise)
+    assert np.abs(heard - noise[: len(heard)]).max() <= 1 / 32768
+
+
 def test_a_removed_file_is_given_up_and_the_others_go_on(bench: Bench) -> None:
     bench.hear(*said("one", 1.0))
     bench.path("srt").unlink()

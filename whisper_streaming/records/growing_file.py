@@ -15,7 +15,7 @@ class GrowingFile:
     Args:
         path: A new file. Nobody else may read it.
         piece_end: What ends a piece that makes sense alone; its last byte may begin the next
-            piece. Empty where every byte makes sense.
+            piece. Empty where each part that is appended is one.
 
     Raises:
         OSError: If it cannot be created.
@@ -31,6 +31,7 @@ class GrowingFile:
         self._begin = 0  # of what waits
         self._is_cut = False  # what is written beyond there no longer counts
         self._waiting = bytearray()
+        self._ends: list[int] = []  # in it, of the parts that were appended
 
     @property
     def size(self) -> int:
@@ -46,6 +47,7 @@ class GrowingFile:
         """``content`` follows."""
         if not self._is_closed:
             self._waiting += content
+            self._ends.append(len(self._waiting))
 
     def replace(self, begin: int, content: bytes) -> None:
         """``content`` stands from ``begin`` on, and nothing after it."""
@@ -56,8 +58,10 @@ class GrowingFile:
             self._begin = begin
             self._is_cut = True
             self._waiting.clear()
-        del self._waiting[begin - self._begin :]
-        self._waiting += content
+        kept = begin - self._begin
+        del self._waiting[kept:]
+        self._ends = [end for end in self._ends if end <= kept]
+        self.append(content)
 
     def flush(self) -> None:
         """Write what waits.
@@ -78,6 +82,7 @@ class GrowingFile:
         self._is_cut = False
         self._begin = self.size
         self._waiting.clear()
+        self._ends.clear()
 
     def patch(self, begin: int, content: bytes) -> None:
         """Change bytes in the middle, if they were written.
@@ -105,9 +110,12 @@ class GrowingFile:
                 written += os.write(self._file, rest)
         except OSError:
             self._is_cut = True  # what is there now may be replaced before it is whole
-            whole = written
-            if self._piece_end:
-                whole = self._waiting.rfind(self._piece_end, 0, written) + 1
             with suppress(OSError):
-                os.ftruncate(self._file, self._begin + whole)
+                os.ftruncate(self._file, self._begin + self._whole(written))
             raise
+
+    def _whole(self, written: int) -> int:
+        """How much of so many bytes of what waits are whole pieces."""
+        if self._piece_end:
+            return self._waiting.rfind(self._piece_end, 0, written) + 1
+        return max((end for end in self._ends if end <= written), default=0)
