@@ -75,7 +75,8 @@ async def test_a_session_without_a_place_says_so() -> None:
     async with serving(scripted_config(max_clients=1)) as server:
         outcome = await run(job(server.port, Lane(0.0, (0,)), Lane(0.1, (0,))))
 
-    assert sorted((take.failure or "")[:13] for take in outcome.takes) == ["", "refused: WAIT"]
+    failures = sorted(take.failure or "" for take in outcome.takes)
+    assert failures == ["", "refused: WAIT, the server is full"]
 
 
 async def test_audio_of_a_session_that_was_refused_is_not_counted() -> None:

@@ -155,8 +155,10 @@ class _Session(asyncio.Protocol):
 
     def _await_ready(self, payload: bytes) -> None:
         message = json.loads(payload)
-        if message.get("status") in ("WAIT", "ERROR"):
-            self._fail(f"refused: {message.get('status')} {message.get('message')}")
+        if message.get("status") == "WAIT":
+            self._fail("refused: WAIT, the server is full")  # for how long differs each time
+        elif message.get("status") == "ERROR":
+            self._fail(f"refused: ERROR {message.get('message')}")
         elif message.get("message") == "SERVER_READY":
             assert self._timer is not None
             self._timer.cancel()
