@@ -80,6 +80,25 @@ def test_an_unknown_token_is_told_from_one_without_permission() -> None:
     assert "T" not in unknown.replace("HF_TOKEN", "")  # a token is a secret
 
 
+def test_what_a_file_puts_around_a_token_is_no_part_of_it() -> None:
+    with answering({"good": 200, None: 401}) as (hub, _):
+        check_access(REPO, " good\n", hub)
+
+    assert "is behind a login" in refusal({None: 401}, " \n")
+
+
+@pytest.mark.parametrize("token", ["my secret", "secret\nX: y", "secr\u015ft", "secr\u00e9t"])
+def test_what_cannot_be_a_token_is_said_and_not_repeated(token: str) -> None:
+    for ask in (
+        lambda: check_access(REPO, token),
+        lambda: fetch_repository(REPO, token, is_complete=Path.is_dir),
+    ):
+        with pytest.raises(ModelLoadError, match="is no token") as refused:
+            ask()
+
+        assert "secr" not in str(refused.value)
+
+
 def test_a_repository_that_is_not_there() -> None:
     assert f"has no {REPO}" in refusal({"T": 404}, "T")
 

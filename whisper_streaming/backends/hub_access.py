@@ -42,7 +42,7 @@ def fetch_repository(
         ModelLoadError: If it cannot be had: no token, a token that is refused, no such
             repository, or a hub that does not answer; each in its own words.
     """
-    hub, patterns = hub or Hub(), list(unwanted)
+    hub, token, patterns = hub or Hub(), _checked(token), list(unwanted)
     try:
         cached = Path(
             snapshot_download(
@@ -79,7 +79,7 @@ def check_access(repo: str, token: str | None, hub: Hub | None = None) -> None:
     Raises:
         ModelLoadError: If not, or if the hub does not answer in ``hub.probe_timeout_s``.
     """
-    hub, token = hub or Hub(), token or get_token()
+    hub, token = hub or Hub(), _checked(token) or get_token()
     if constants.HF_HUB_OFFLINE:
         raise ModelLoadError(
             f"{repo} is not on this machine, and HF_HUB_OFFLINE forbids to ask {hub.address} for it"
@@ -113,6 +113,21 @@ def check_access(repo: str, token: str | None, hub: Hub | None = None) -> None:
             raise _unreachable(repo, hub, f"it answers with status {status}")
 
 
+def _checked(token: str | None) -> str | None:
+    """``token`` without what a file or a shell put around it; None if nothing is left.
+
+    Raises:
+        ModelLoadError: If it cannot be a token. It is not repeated: it may hold one.
+    """
+    token = (token or "").strip()
+    if not all("!" <= letter <= "~" for letter in token):
+        raise ModelLoadError(
+            f"what {_TOKEN_FLAG} gives is no token: there are spaces, line breaks or letters in it "
+            "that no token has"
+        )
+    return token or None
+
+
 def _ask(repo: str, token: str | None, hub: Hub) -> int | str:
     """The status that the hub answers with, or why it did not answer."""
     request = urllib.request.Request(f"{hub.address}/api/models/{repo}/auth-check")
@@ -130,5 +145,6 @@ def _ask(repo: str, token: str | None, hub: Hub) -> int | str:
 def _unreachable(repo: str, hub: Hub, reason: str) -> ModelLoadError:
     return ModelLoadError(
         f"{repo} is not on this machine, and the hub {hub.address} cannot be reached: {reason}. "
-        "Check the network and HF_ENDPOINT, or give a folder that holds the model"
+        "Check the network and HF_ENDPOINT, or give a folder that holds the model: "
+        "--align-model PATH, for speakers --set diarization.model=PATH"
     )
