@@ -165,8 +165,7 @@ async def test_words_do_not_wait_for_a_slow_embedder_and_are_corrected(
         ("who", "SPEAKER_00"),
         ("is", "SPEAKER_00"),
     ]
-    turns = (SpeakerTurn(1.0, 1.4, "SPEAKER_01"), SpeakerTurn(1.5, 1.9, "SPEAKER_01"))
-    assert emitted[2] == [SpeakersRevised(turns), ENDED]
+    assert emitted[2] == [SpeakersRevised((SpeakerTurn(1.0, 1.9, "SPEAKER_01"),)), ENDED]
 
 
 async def test_a_hanging_embedder_gets_only_so_many_questions(
@@ -247,6 +246,40 @@ async def test_what_was_labelled_wrongly_is_said_when_it_is_known(thread: Embedd
     assert labels(events[1]) == [("no", "SPEAKER_00")]
     assert events[2][0] == SpeakersRevised((SpeakerTurn(1.0, 1.3, "SPEAKER_01"),))
     assert labels(events[2]) == [("never", "SPEAKER_01")]
+
+
+async def test_words_with_silence_between_them_are_one_turn_of_a_revision(
+    thread: EmbedderThread,
+) -> None:
+    """A client that knows no words renames a segment if most of its time is in a turn."""
+    stage = stage_of(thread, 0, 1, 1, 1, 0, 1, 1)
+    digits = [word(str(n), 1.0 + n * 0.8, 1.3 + n * 0.8) for n in range(3)]
+    of_anna, later = word("well", 4.1, 4.9), word("four", 5.0, 6.5)
+    short = word("three", 3.3, 3.5)
+
+    events = await run(
+        stage, said(1, HELLO), said(2, *digits), said(3, short), said(4, of_anna), said(5, later)
+    )
+
+    assert [name for _, name in labels(events[1])] == ["SPEAKER_00"] * 3
+    revisions = [each for batch in events for each in batch if isinstance(each, SpeakersRevised)]
+    assert revisions == [SpeakersRevised((SpeakerTurn(1.0, 3.5, "SPEAKER_01"),))]
+    assert revisions[0].speaker_of(digits[0].start, digits[-1].end) == "SPEAKER_01"
+
+
+async def test_a_turn_of_a_revision_bridges_nobody_elses_word(thread: EmbedderThread) -> None:
+    stage = stage_of(thread, 0, 1, 0, 1, 1, 1)
+    no, never = word("no", 1.0, 1.3), word("never", 3.0, 3.3)
+
+    events = await run(
+        stage, said(1, HELLO), said(2, no), said(3, ME), said(4, never), said(5, word("so", 4, 6))
+    )
+
+    [revision] = [each for batch in events for each in batch if isinstance(each, SpeakersRevised)]
+    assert revision.turns == (
+        SpeakerTurn(1.0, 1.3, "SPEAKER_01"),
+        SpeakerTurn(3.0, 3.3, "SPEAKER_01"),
+    )
 
 
 async def test_a_whole_recording_is_corrected_once_however_long_ago(

@@ -125,7 +125,8 @@ class SpeakerStage:
         if plan is not None:
             plan.said = said
         notice = [_FAILED] if self._has_failed and not had_failed else []
-        return [*notice, *_revisions(corrected), *_with_labels(events, said)]
+        revisions = _revisions(corrected, self._voices.heard_times()) if corrected else []
+        return [*notice, *revisions, *_with_labels(events, said)]
 
     def _ask(self, words: Words, spans: Sequence[Span]) -> _Plan | None:
         """Ask about the words that leave now; None where there is nothing to ask, or nobody."""
@@ -246,10 +247,21 @@ def _with_labels(events: Sequence[Event], speakers: Iterable[int]) -> list[Event
     ]
 
 
-def _revisions(corrected: dict[_Times, int]) -> list[Event]:
-    """The corrections as one event, a turn for each word; none of none."""
-    turns = [
-        SpeakerTurn(start, end, speaker_label(speaker))
-        for (start, end), speaker in sorted(corrected.items())
-    ]
-    return [SpeakersRevised(tuple(turns))] if turns else []
+def _revisions(corrected: dict[_Times, int], heard: Iterable[_Times]) -> list[Event]:
+    """The corrections as one event.
+
+    Words that follow one another in ``heard`` are one turn with the silence between them: who
+    has segments and no words compares lengths.
+    """
+    places = {times: place for place, times in enumerate(heard)}
+    turns: list[SpeakerTurn] = []
+    last_place: int | None = None
+    for times, speaker in sorted(corrected.items()):
+        place, label = places.get(times), speaker_label(speaker)
+        goes_on = place is not None and last_place == place - 1 and turns[-1].speaker == label
+        if goes_on:
+            turns[-1] = replace(turns[-1], end=max(times[1], turns[-1].end))
+        else:
+            turns.append(SpeakerTurn(*times, label))
+        last_place = place
+    return [SpeakersRevised(tuple(turns))]

@@ -151,6 +151,10 @@ class Voices:
         """How many voices are known."""
         return len(self._voices)
 
+    def heard_times(self) -> list[tuple[float, float]]:
+        """Start and end of each word that can still be corrected, in order."""
+        return [(stretch.start, stretch.end) for stretch, _ in self._heard]
+
     def hear(self, stretches: Sequence[Stretch]) -> list[int]:
         """Who speaks in each of the next stretches, which follow all that were heard before."""
         if not stretches:
