@@ -18,6 +18,8 @@ _DROP_LOG_INTERVAL_S: Final = 10.0
 _HURRIED_RETRY_S: Final = 0.25
 """Wait after a failed post while the server stops: there is no time for more."""
 _MAX_DOUBLINGS: Final = 32
+_OUTAGE_PAUSE_S: Final = 1.0
+"""Of a connection after a failed attempt, while the service takes nothing from anybody."""
 _STUCK_ATTEMPTS: Final = 8
 """So often one post fails, while others are taken, before the log says so, and again after it."""
 _MAX_UID: Final = 200
@@ -102,6 +104,7 @@ class Forwarder:
         self._stats = ForwardingStats()
         self._drops_logged_at: float | None = None
         self._is_outage_told = False
+        self._failures_in_a_row = 0  # over all sessions
 
     def open(self) -> None:
         """Begin to post. Call it in the event loop."""
@@ -161,9 +164,15 @@ class Forwarder:
                 if trial.refusals < self._settings.max_refusals:
                     # Waits without a connection, which others can use meanwhile.
                     self._backlog.postpone(lane, self._delay_s(trial, answer))
+                    await self._spare_the_loop()
                     continue
                 self._give_up(trial, answer)
             self._backlog.settle(lane)
+
+    async def _spare_the_loop(self) -> None:
+        """Wait if the service seems to be down, or thousands of sessions would try all the time."""
+        if self._failures_in_a_row >= self._settings.connections and not self._is_closing:
+            await asyncio.sleep(_OUTAGE_PAUSE_S)
 
     async def _try(self, post: Post) -> Answer:
         try:
@@ -186,6 +195,7 @@ class Forwarder:
         self._stats.posts += 1
         self._stats.forwarded += len(post.segments)
         self._stats.is_failing = False
+        self._failures_in_a_row = 0
         if self._is_outage_told:
             self._is_outage_told = False
             logger.info("%s takes segments again, %d wait", self._shown, self._backlog.waiting)
@@ -193,6 +203,7 @@ class Forwarder:
     def _count_failure(self, trial: Trial, answer: Answer) -> None:
         trial.failures += 1
         trial.refusals += answer.result is Result.REFUSED
+        self._failures_in_a_row += 1
         self._stats.failed_attempts += 1
         self._stats.is_failing = True
         # One line for a service that is down, not one for each attempt.
