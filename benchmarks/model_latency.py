@@ -32,10 +32,13 @@ from whisper_streaming.alignment import align
 from whisper_streaming.alignment.loading import DEMO_PATH
 from whisper_streaming.backends.faster_whisper import choose_device
 from whisper_streaming.backends.whisper_model import WhisperModel
+from whisper_streaming.bench.argument_types import whole_number
+from whisper_streaming.bench.output_file import check_output_file
 from whisper_streaming.bench.report import Column, Report, Row
 from whisper_streaming.config import BackendSettings
 from whisper_streaming.core.audio import samples_of
 from whisper_streaming.core.hypothesis import DecodeOptions, DecodeRequest, Word
+from whisper_streaming.errors import ConfigurationError
 from whisper_streaming.evaluate import percentile
 
 WINDOW_S = 8.0
@@ -78,16 +81,26 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--models", nargs="+", choices=SHAPES, default=["tiny", "base", "small"])
-    parser.add_argument("--runs", type=int, default=15, help="decodes of each kind")
+    parser.add_argument(
+        "--runs", type=whole_number, default=15, metavar="N", help="decodes of each kind"
+    )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write everything that was measured"
+    )
     parser.add_argument(
         "--backend", choices=["faster_whisper", "whisperx"], default="faster_whisper"
     )
     arguments = parser.parse_args()
+    if arguments.json is not None:
+        try:
+            check_output_file(arguments.json, "JSON file")
+        except ConfigurationError as error:
+            parser.error(str(error))
     aligning = _create_aligning() if arguments.backend == "whisperx" else None
     rows = [measure(name, arguments.runs, arguments.device, aligning) for name in arguments.models]
-    report = Report("Latency by model, random weights", COLUMNS, rows, command=shlex.join(sys.argv))
+    command = shlex.join(["python", "-m", "benchmarks.model_latency", *sys.argv[1:]])
+    report = Report("Latency by model, random weights", COLUMNS, rows, command=command)
     print(report.as_text())
     if arguments.json is not None:
         arguments.json.write_text(report.as_json(), encoding="utf-8")
