@@ -17,6 +17,7 @@ ASYNCIO = logging.getLogger("asyncio")
 def _restore_loggers() -> Iterator[None]:
     levels = PACKAGE.level, WEBSOCKET.level
     filters = [*ASYNCIO.filters]
+    ASYNCIO.filters.clear()  # a command that ran before in this process has set up its logging
     yield
     ASYNCIO.filters[:] = filters
     PACKAGE.setLevel(levels[0])
