@@ -269,6 +269,19 @@ def test_an_output_that_must_fail_is_refused_before_the_work(
     assert message in capsys.readouterr().err
 
 
+def test_json_of_several_recordings_is_printed_for_programs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with running(timed_words) as server:
+        main(
+            [str(ENGLISH), str(GERMAN), "--host", "127.0.0.1", "--port", str(server.port),
+             "--format", "jsonl"]
+        )  # fmt: skip
+
+    lines = map(json.loads, capsys.readouterr().out.splitlines())
+    assert [line["type"] for line in lines] == ["session", "segment", "end"] * 2
+
+
 def test_files_are_called_like_their_recordings(tmp_path: Path) -> None:
     outputs = Outputs(("srt",), tmp_path)
     files = ["a/talk #1.wav", "b?.wav", "-", "https://host/talk.mp3?key=1", "https://host/"]

@@ -148,6 +148,11 @@ def _is_live(outputs: Outputs) -> bool:
     return outputs.formats == ("txt",) and outputs.folder is None
 
 
+def _is_for_people(outputs: Outputs) -> bool:
+    """Whether what is printed may have headings: programs that read JSON stumble over them."""
+    return outputs.folder is None and not {"json", "jsonl"} & set(outputs.formats)
+
+
 class _Program:
     """What the command does with each recording."""
 
@@ -169,7 +174,7 @@ class _Program:
 
     def transcribe(self, file: str) -> int:
         """Transcribe one recording and write it; returns the status that it alone would give."""
-        if len(self._arguments.files) > 1 and self._outputs.folder is None:
+        if len(self._arguments.files) > 1 and _is_for_people(self._outputs):
             sys.stdout.write(f"== {file}\n")
         self._captions = PlainCaptions()
         self._segments = []
