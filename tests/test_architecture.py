@@ -43,8 +43,11 @@ ALLOWED = {
     "forward": {"live", "core", "config", "errors", "version"},
     "diarization": {"live", "engine", "core", "config", "errors"},
     "alignment": {"live", "engine", "backends", "core", "config", "errors"},
-    "text_hook": {"live", "core", "config", "errors"},
-    "translation": {"live", "engine", "backends", "wire", "core", "config", "errors"},
+    "operator_code": set(),
+    "text_hook": {"live", "core", "config", "errors", "operator_code"},
+    "translation": {
+        "live", "engine", "backends", "wire", "core", "config", "errors", "operator_code",
+    },
     "second_pass": {"live", "engine", "backends", "vad", "core", "config", "errors"},
     "stage_set": {
         "backends", "text_hook", "second_pass", "translation", "diarization", "alignment", "live",

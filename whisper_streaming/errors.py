@@ -266,6 +266,10 @@ class SpeechError(WhisperStreamingError):
     """Text cannot be spoken, or speech not be saved or played; the message says what to do."""
 
 
+class TextHookError(WhisperStreamingError):
+    """A text hook gave no text; the message says why, and nothing of what was said."""
+
+
 class TranslationError(WhisperStreamingError):
     """A passage cannot be translated; the message is fit for a peer."""
 

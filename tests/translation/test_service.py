@@ -1,6 +1,7 @@
 """Who gets a translation, by what, and who is refused in words."""
 
 import logging
+import sys
 from pathlib import Path
 
 import pytest
@@ -200,3 +201,23 @@ def test_what_cannot_be_loaded_stops_the_start(
 ) -> None:
     with pytest.raises(error, match=reason):
         load_stages(ServerConfig.model_validate({"translation": {"models": [model]}}))
+
+
+def test_a_translator_may_be_in_the_folder_where_the_server_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = "from tests.translation.fakes import UpperTranslator as create\n"
+    (tmp_path / "translator_of_this_folder.py").write_text(program)
+    (tmp_path / "leaving_translator.py").write_text("import sys; sys.exit('no licence')")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.chdir(tmp_path)
+
+    def load(name: str) -> list[str]:
+        models = [f"python:{name}:create"]
+        stages = load_stages(ServerConfig.model_validate({"translation": {"models": models}}))
+        stages.close()
+        return list(stages.targets(MODELS))
+
+    assert load("translator_of_this_folder") == ["en"]
+    with pytest.raises(ConfigurationError, match="SystemExit: no licence"):
+        load("leaving_translator")

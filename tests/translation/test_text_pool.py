@@ -1,6 +1,9 @@
 """Texts of all sessions go through one thread: in batches, bounded, whatever a translator does."""
 
 import asyncio
+import logging
+import sys
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -174,3 +177,62 @@ async def test_the_first_translator_that_knows_both_languages_is_taken() -> None
     pool.close()
 
     assert (first.calls, second.calls) == ([["eins"]], [["zwei"]])
+
+
+class Careless(UpperTranslator):
+    """Gives what a test says in the place of translations."""
+
+    def __init__(self, give: Callable[[], object]) -> None:
+        super().__init__()
+        self._give = give
+
+    def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+        if texts == ["good"]:
+            return ["half a \ud83d"]
+        return self._give()  # type: ignore[return-value]  # as an operator's program might
+
+
+@pytest.mark.parametrize(
+    "give",
+    [
+        pytest.param(lambda: None, id="nothing"),
+        pytest.param(lambda: "x", id="a text"),
+        pytest.param(lambda: [None], id="a list of nothing"),
+        pytest.param(lambda: [b"x"], id="bytes"),
+        pytest.param(lambda: ["x", "y"], id="one too many"),
+        pytest.param(lambda: sys.exit(1), id="an exit"),
+    ],
+)
+async def test_what_is_no_translation_fails_its_text_alone(give: Callable[[], object]) -> None:
+    pool = TextPool([Careless(give)], hang_s=10)
+    with pytest.raises(TranslationError, match="the translator failed"):
+        await pool.translate("bad", "de", "en")
+
+    assert await pool.translate("good", "de", "en") == "half a ?"
+    pool.close()
+
+
+async def test_the_log_has_what_was_raised_but_not_what_was_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def ask_a_service() -> object:
+        raise ConnectionError("no answer from http://translate/?q=my+secret")
+
+    caplog.set_level(logging.INFO)
+    pool = TextPool([Careless(ask_a_service)], hang_s=10)
+    with pytest.raises(TranslationError):
+        await pool.translate("my secret", "de", "en")
+    pool.close()
+
+    assert caplog.messages == ["a text of 9 characters failed: ConnectionError"]
+    assert "secret" not in caplog.text
+
+
+async def test_a_translator_that_cannot_say_what_it_supports_supports_nothing() -> None:
+    class Confused(UpperTranslator):
+        def supports(self, source: str, target: str) -> bool:
+            raise KeyError(source)
+
+    pool = TextPool([Confused()], hang_s=10)
+    assert not pool.supports("de", "en")
+    pool.close()

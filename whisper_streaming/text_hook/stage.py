@@ -1,7 +1,7 @@
 """Where the hook stands in a session: after everything else, before all who read."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from whisper_streaming.core.audio import FloatArray
@@ -21,25 +21,9 @@ from whisper_streaming.core.events import (
 from whisper_streaming.core.hypothesis import Word, Words, join_words
 from whisper_streaming.core.transcript import Segment, SegmentRules, Transcript, fold
 from whisper_streaming.live.stages import Emit, EventSource
+from whisper_streaming.text_hook.facts import TextFacts
 
 _ENGLISH: Final = "en"  # what Whisper translates to
-
-
-@dataclass(frozen=True, slots=True)
-class TextFacts:
-    """What a hook may want to know about a text.
-
-    Attributes:
-        uid: The client's name for its session.
-        language: Of the text, as a Whisper code; None while it is not known.
-        speaker: Who says it, if anybody found out.
-        is_final: The text will not change any more. Else it is what there is so far of a segment.
-    """
-
-    uid: str
-    language: str | None
-    speaker: str | None
-    is_final: bool
 
 
 Apply = Callable[[Words, TextFacts], Awaitable[Words]]

@@ -12,6 +12,7 @@ from whisper_streaming.engine.priority import lower_priority_of_new_threads, nat
 from whisper_streaming.errors import ConfigurationError, InvalidMessage
 from whisper_streaming.live.session_setup import SessionSetup
 from whisper_streaming.live.stages import StageContext
+from whisper_streaming.operator_code import look_in_this_folder
 from whisper_streaming.translation.base import Translator
 from whisper_streaming.translation.cuts import REACH_S
 from whisper_streaming.translation.languages import normal_code
@@ -184,10 +185,11 @@ def _load_one(name: str, settings: TranslationSettings) -> Translator:
 
         return CTranslate2Translator(name, settings)
     module, _, function = name.removeprefix(_PYTHON).partition(":")
+    look_in_this_folder()
     try:
         translator: Translator = getattr(importlib.import_module(module), function)()
         _ = translator.name, translator.targets, translator.supports, translator.translate
-    except Exception as exc:  # whatever a program of the operator's does
+    except (Exception, SystemExit) as exc:  # whatever a program of the operator's does
         raise ConfigurationError(
             f"the translator {name} cannot be made: {type(exc).__name__}: {exc}; "
             "write python:MODULE:FUNCTION"

@@ -49,6 +49,8 @@ class SessionTranslator:
         source = passage.language
         if source is not None and self._texts.supports(source, self.target):
             text = await self._texts.translate(passage.text, source, self.target)
+            if not text.strip():
+                raise TranslationError("the translator gave nothing")
             return " ".join(text.split())
         if self._speech is not None:
             return await self._speech.translate(passage)

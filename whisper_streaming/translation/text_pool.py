@@ -145,7 +145,7 @@ class TextPool:
                 translator.close()
 
     def _find(self, source: str, target: str) -> Translator | None:
-        return next((each for each in self._translators if each.supports(source, target)), None)
+        return next((each for each in self._translators if _supports(each, source, target)), None)
 
     # -- in the thread
 
@@ -173,7 +173,7 @@ class TextPool:
             return
         try:
             texts = self._call(batch)
-        except Exception as exc:  # noqa: BLE001 - the boundary: a translator may raise anything
+        except (Exception, SystemExit) as exc:  # noqa: BLE001 - a translator may raise anything
             if len(batch) > 1:  # one text alone tells which is to blame
                 for job in batch:
                     self._run([job])
@@ -189,20 +189,35 @@ class TextPool:
         first = batch[0]
         self._busy_since = self._clock()
         try:
-            texts = first.translator.translate(
+            given: object = first.translator.translate(
                 [job.text for job in batch], first.source, first.target
             )
         finally:
             self._busy_since = None  # before anybody is answered and asks for more
-        if len(texts) != len(batch):
-            raise TranslationError(f"{len(texts)} translations for {len(batch)} texts")
-        return texts
+        if not isinstance(given, list | tuple) or not all(isinstance(each, str) for each in given):
+            raise TranslationError("what it gave is no list of texts")
+        if len(given) != len(batch):
+            raise TranslationError(f"{len(given)} translations for {len(batch)} texts")
+        # Half a character could not be sent.
+        return [text.encode(errors="replace").decode() for text in given]
 
-    def _fail(self, job: _Job, cause: Exception) -> None:
+    def _fail(self, job: _Job, cause: BaseException) -> None:
         self._failures += 1
-        # Where one fails, all often do: sessions count theirs, and the first has the cause.
+        # Where one fails, all often do: sessions count theirs, and the first has the cause. Its own
+        # words stay below: services name the text in their errors.
         level = logging.WARNING if self._failures == 1 else logging.DEBUG
-        logger.log(level, "a text of %d characters failed", len(job.text), exc_info=cause)
+        what = cause if isinstance(cause, TranslationError) else type(cause).__name__
+        logger.log(level, "a text of %d characters failed: %s", len(job.text), what)
+        logger.debug("it failed like this", exc_info=cause)
         failure = TranslationError("the translator failed")
         failure.__cause__ = cause
         job.answer.set_exception(failure)
+
+
+def _supports(translator: Translator, source: str, target: str) -> bool:
+    """What the translator says; one that fails at it supports nothing."""
+    try:
+        return bool(translator.supports(source, target))
+    except Exception as exc:  # noqa: BLE001 - the boundary: a translator may raise anything
+        logger.warning("supports(%r, %r) failed: %s", source, target, type(exc).__name__)
+        return False

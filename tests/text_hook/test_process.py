@@ -1,0 +1,103 @@
+"""A hook may do to its process what it likes."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from whisper_streaming.errors import TextHookError
+from whisper_streaming.text_hook import TextFacts
+from whisper_streaming.text_hook.hook_process import HookProcess
+
+FACTS = TextFacts(uid="a", language="en", speaker=None, is_final=True)
+
+MODULE = r"""
+import os, re, sys
+
+def hook(text, facts):
+    match text:
+        case "raise":
+            raise KeyError("what was said")
+        case "none":
+            return None
+        case "leave":
+            sys.exit(3)
+        case "die":
+            os._exit(4)
+        case "print":
+            print("hello")
+            os.write(1, b"hello")
+            return "read " + sys.stdin.read()
+        case "search":
+            re.fullmatch(r"(a+)+", 40 * "a" + "!")
+        case "half":
+            return chr(0xD83D)
+    return f"{text} {facts.uid} {facts.language} {facts.is_final}"
+"""
+
+
+@pytest.fixture
+def process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HookProcess]:
+    (tmp_path / "hooks_that_end.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    with _started(HookProcess("hooks_that_end:hook", clock=lambda: 0.0)) as started:
+        yield started
+
+
+@contextmanager
+def _started(process: HookProcess) -> Iterator[HookProcess]:
+    with closing(process):
+        process.start()
+        yield process
+
+
+def test_it_answers_and_goes_on_after_what_fails(
+    process: HookProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    for text, reason in [
+        ("raise", "failed: KeyError in hooks_that_end.py, line 7"),
+        ("none", "gave NoneType in the place of text"),
+        ("leave", "failed: SystemExit in hooks_that_end.py, line 11"),
+    ]:
+        with pytest.raises(TextHookError) as caught:
+            process.ask(text, FACTS)
+        assert str(caught.value) == reason
+        process.prepare()
+
+    assert process.ask("yes", FACTS) == "yes a en True"
+    assert process.ask("print", FACTS) == "read "
+    assert process.ask("half", FACTS) == "\ud83d"
+    told = [each for each in caplog.records if "what was said" in each.getMessage()]
+    assert [each.levelno for each in told] == [logging.DEBUG]
+
+
+def test_one_that_ends_is_started_anew(process: HookProcess) -> None:
+    with pytest.raises(TextHookError, match="ended its process with status 4"):
+        process.ask("die", FACTS)
+    process.prepare()
+
+    assert process.ask("yes", FACTS) == "yes a en True"
+
+
+def test_one_that_always_ends_is_left_alone_for_a_while(process: HookProcess) -> None:
+    for _ in range(3):
+        process.prepare()
+        with pytest.raises(TextHookError, match="ended its process"):
+            process.ask("die", FACTS)
+
+    with pytest.raises(TextHookError, match="rests after it ended several times"):
+        process.prepare()
+
+
+def test_a_search_without_end_can_be_stopped(process: HookProcess) -> None:
+    timer = threading.Timer(0.2, process.stop)
+    timer.start()
+    with pytest.raises(TextHookError, match="ended its process with status -9"):
+        process.ask("search", FACTS)
+    process.prepare()
+
+    assert process.ask("yes", FACTS) == "yes a en True"
