@@ -5,6 +5,7 @@ import json
 import logging
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,9 +16,10 @@ from tests.diarization.fakes import ScriptedEmbedder
 from tests.live.memory_socket import MemorySocket
 from tests.live.test_observers import Noting
 from tests.translation.test_stage import TimedTexts
+from whisper_streaming.alignment.stage import AlignmentStage
 from whisper_streaming.backends.scripted import ScriptedBackend
 from whisper_streaming.config import SecondPassSettings, ServerConfig
-from whisper_streaming.core.audio import samples_of
+from whisper_streaming.core.audio import FloatArray, samples_of
 from whisper_streaming.core.events import (
     Event,
     PartialUpdated,
@@ -28,7 +30,7 @@ from whisper_streaming.core.events import (
     UtteranceEnded,
     WordsCommitted,
 )
-from whisper_streaming.core.hypothesis import DecodeRequest, Hypothesis, Word, join_words
+from whisper_streaming.core.hypothesis import DecodeRequest, Hypothesis, Word, Words, join_words
 from whisper_streaming.core.transcript import SegmentRules
 from whisper_streaming.diarization.embedder_thread import EmbedderThread
 from whisper_streaming.diarization.stage import SpeakerStage
@@ -65,10 +67,40 @@ def _redact(text: str, facts: TextFacts) -> str:
     return text.replace(SECRET, "***").replace(SECRET.upper(), "***")
 
 
+class LateAligner:
+    """Finds every word a little later, after a few turns of the loop; some it does not find."""
+
+    def __init__(self, seed: int) -> None:
+        self._numbers = random.Random(seed)
+
+    async def align(
+        self,
+        language: str,
+        words: Words,
+        samples: FloatArray,
+        start_sample: int,
+        *,
+        wanted: slice,
+        within_s: float | None,
+    ) -> Words | None:
+        for _ in range(self._numbers.choice((0, 1, 5, 30))):
+            await asyncio.sleep(0)
+        if self._numbers.random() < 0.2:
+            return None
+        return tuple(
+            replace(word, start=word.start + 0.01, end=word.end + 0.01, is_aligned=True)
+            for word in words[wanted]
+        )
+
+    def complaint(self, language: str) -> str | None:
+        return None
+
+
 class Passage:
     """Everything that the settings of a server may put between a session and its client."""
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int) -> None:
+        self._aligner = LateAligner(seed)
         self.left: list[Event] = []
         self.socket = MemorySocket()
         self._thread = EmbedderThread(ScriptedEmbedder())
@@ -139,6 +171,7 @@ class Passage:
             SecondPassSettings(enabled=True), create_vad("energy"), knows_voices=False, relabel=()
         )
         return [
+            AlignmentStage(self._aligner, language="de", hold_s=None),
             SpeakerStage(self._thread, VoiceRules(0.5, 0.9), hold_s=PATIENT_S),
             TranslationStage(
                 SessionTranslator(TimedTexts(), None, "en"),
@@ -156,8 +189,12 @@ def _final_text(events: Sequence[Event]) -> str:
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_all_stages_together_keep_every_promise(seed: int) -> None:
-    passage = Passage()
+async def test_all_stages_together_keep_every_promise(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Words that are held for any time are shown meanwhile.
+    monkeypatch.setattr("whisper_streaming.alignment.stage.SHOWN_AFTER_S", 0.0)
+    passage = Passage(seed)
     given = await passage.run(seed, 120.0)
     left = passage.left
 
