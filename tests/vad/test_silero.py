@@ -130,6 +130,15 @@ def test_a_failed_run_changes_no_stream() -> None:
     )
 
 
+def test_a_second_detector_reads_no_weights_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_again(content: bytes) -> None:
+        raise AssertionError(f"{len(content)} bytes are read a second time")
+
+    monkeypatch.setattr("whisper_streaming.vad.silero.read_weights", read_again)
+
+    assert len(SileroVad().open_stream().process(np.ones(FRAME_SAMPLES, np.float32))) == 1
+
+
 def test_refuses_the_weights_of_another_network() -> None:
     with pytest.raises(ConfigurationError, match="forward_basis"):
         SileroNetwork({"encoder.weight": np.zeros((2, 3), dtype=np.float32)})

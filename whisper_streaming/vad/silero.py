@@ -9,6 +9,7 @@ audio gives the same probabilities, and so does any mix of streams in one run.
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -57,7 +58,7 @@ class SileroVad:
         """
         # The products are small: NumPy's threads make them no faster, but spin after each.
         threadpool_limits(limits=1, user_api="blas")
-        self._network = SileroNetwork(read_weights(_model_file().read_bytes()))
+        self._network = _load_network(_model_file())
         self._skips_silence = skips_silence
 
     def open_stream(self) -> "SileroStream":
@@ -206,6 +207,12 @@ def _rows(questions: Sequence[_Question], count: int) -> FloatArray:
             rows[row] = question.line[begin : begin + _ROW_SAMPLES]
             row += 1
     return rows
+
+
+@cache
+def _load_network(path: Path) -> SileroNetwork:
+    """Once for the whole program: it has no state, and the second pass has a detector, too."""
+    return SileroNetwork(read_weights(path.read_bytes()))
 
 
 def _model_file() -> Path:
