@@ -20,6 +20,7 @@ from whisper_streaming.core.events import (
     PartialUpdated,
     SessionEnded,
     SessionFailed,
+    TranscriptRevised,
     TranslationCommitted,
     TranslationUpdated,
     UtteranceEnded,
@@ -134,6 +135,13 @@ async def test_the_hook_is_told_whose_text_it_is() -> None:
         ("hallo", TextFacts("ann", None, "SPEAKER_01", is_final=False)),
         ("hallo", TextFacts("ann", "de", "SPEAKER_01", is_final=True)),
     ]
+
+
+async def test_a_second_look_is_in_the_language_that_it_found() -> None:
+    utterance = _words("guten Tag")
+    _, seen = await _pass([[TranscriptRevised((utterance,), "de")]], str.upper, language=None)
+
+    assert seen == [("guten Tag", TextFacts("ann", "de", None, is_final=True))]
 
 
 async def test_words_that_the_hook_takes_away_leave_no_event() -> None:

@@ -145,6 +145,20 @@ def test_a_program_that_fails_says_why() -> None:
         broken.synthesize(TEXT, "en")
 
 
+def test_a_program_that_says_nothing_has_a_status() -> None:
+    broken = failing("import sys; sys.stdin.read(); sys.exit(7)")
+
+    with pytest.raises(SpeechError) as caught:
+        broken.synthesize(TEXT, "en")
+    assert str(caught.value) == "eSpeak NG failed with status 7"
+
+
+@pytest.mark.parametrize("words_per_minute", [-5, 79, 451, 10_000])
+def test_a_speed_that_would_be_silence_is_an_error(words_per_minute: int) -> None:
+    with pytest.raises(SpeechError, match="eSpeak NG speaks 80 to 450"):
+        EspeakVoice(words_per_minute=words_per_minute)
+
+
 def test_a_program_that_hangs_is_stopped() -> None:
     hanging = failing("import time; time.sleep(600)", timeout_s=0.3)
 

@@ -91,6 +91,13 @@ def test_samples_beyond_the_range_are_clipped(tmp_path: Path) -> None:
     assert samples.tolist() == [-32767, 32767]
 
 
+def test_what_is_no_number_is_saved_as_silence(tmp_path: Path) -> None:
+    save(Speech(np.array([0.5, np.nan], dtype=np.float32), RATE), tmp_path / "gap.wav")
+
+    samples, _ = soundfile.read(tmp_path / "gap.wav", dtype="int16")
+    assert samples.tolist() == [16_384, 0]
+
+
 def test_no_speech_is_a_file_without_samples(tmp_path: Path) -> None:
     save(ramp(0), str(tmp_path / "empty.wav"))
 

@@ -118,7 +118,10 @@ class TextHookStage:
         for utterance in event.utterances:
             words: Words = ()
             for segment in fold([utterance], self._transcript.rules):
-                words += await self._apply(segment.words, self._facts(segment, is_final=True))
+                facts = self._facts(segment, is_final=True)
+                if event.language is not None and not self._is_translated:
+                    facts = replace(facts, language=event.language)
+                words += await self._apply(segment.words, facts)
             utterances.append(words)
         return replace(event, utterances=tuple(utterances))
 

@@ -29,6 +29,8 @@ from whisper_streaming.tts.speech import (
 _PROGRAM: Final = "espeak-ng"
 _PACKAGE: Final = "espeakng_loader"
 _RATE: Final = 22_050
+_SLOWEST: Final = 80  # words per minute, as its manual has them
+_FASTEST: Final = 450
 # About 25 times what it takes.
 _TIME_PER_CHARACTER_S: Final = 0.005
 # Whisper's codes that eSpeak NG calls otherwise. Its "en" is British.
@@ -49,7 +51,7 @@ class EspeakVoice:
             ``[tts]``.
 
     Raises:
-        SpeechError: If neither is installed.
+        SpeechError: If neither is installed, or nobody can speak so fast.
     """
 
     def __init__(
@@ -59,6 +61,10 @@ class EspeakVoice:
         timeout_s: float = 30.0,
         command: Sequence[str] | None = None,
     ) -> None:
+        if not _SLOWEST <= words_per_minute <= _FASTEST:  # the engine would be silent, or ignore it
+            raise SpeechError(
+                f"{words_per_minute} words per minute: eSpeak NG speaks {_SLOWEST} to {_FASTEST}"
+            )
         self._command = list(command or find_espeak())
         self._speed = str(words_per_minute)
         self._timeout_s = timeout_s
@@ -75,9 +81,8 @@ class EspeakVoice:
             if done.returncode == 0:
                 return _read_speech(done.stdout)
             if UNKNOWN_VOICE not in _complaint(done):
-                raise SpeechError(
-                    f"eSpeak NG failed with status {done.returncode}: {_complaint(done)}"
-                )
+                reason = f": {_complaint(done)}" if _complaint(done) else ""
+                raise SpeechError(f"eSpeak NG failed with status {done.returncode}{reason}")
         raise SpeechError(f"eSpeak NG does not speak the language {language!r}")
 
     def _run(self, voice: str, text: str) -> subprocess.CompletedProcess[bytes]:

@@ -120,7 +120,8 @@ def read_language(language: str) -> str:
 
 
 def _to_int16(samples: FloatArray) -> bytes:
-    scaled = np.clip(samples, -1.0, 1.0) * _LARGEST_INT16
+    # A voice of somebody's own may give anything; what is no number is silence.
+    scaled = np.clip(np.nan_to_num(samples), -1.0, 1.0) * _LARGEST_INT16
     return np.round(scaled).astype("<i2").tobytes()
 
 
