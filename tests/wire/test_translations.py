@@ -11,6 +11,7 @@ from whisper_streaming.core.events import (
     Event,
     SessionEnded,
     SessionNotice,
+    TranscriptRevised,
     TranslationCommitted,
     TranslationUpdated,
     UtteranceEnded,
@@ -199,6 +200,18 @@ def test_a_translation_of_several_lines_stands_at_the_last_of_them() -> None:
     tell(codec, client, TranslationCommitted(0.0, 4.0, "Good day, good day.", "en"))
 
     assert [translation for _, translation in lines(client)] == [None, "Good day, good day.", None]
+
+
+def test_a_line_that_a_second_look_made_of_two_keeps_both_translations() -> None:
+    codec, client = live_kit()
+    tell(codec, client, *said(0), translated(0, "Good day."), *said(1), translated(1, "Hello."))
+    assert [translation for _, translation in lines(client)] == ["Good day.", "Hello."]
+
+    [again, _] = said(0, " Guten| Tag,| guten| Tag.")
+    assert isinstance(again, WordsCommitted)
+    tell(codec, client, TranscriptRevised((again.words,), "de"))
+
+    assert lines(client) == [(" Guten Tag, guten Tag.", "Good day. Hello.")]
 
 
 def test_a_translation_without_a_line_or_text_changes_no_line() -> None:

@@ -144,7 +144,9 @@ class LineView:
             if line.is_silence() or line.start >= translation.end:
                 continue
             if line.end > translation.start and translation.text:
-                self._lines[index] = replace(line, translation=translation.text)
+                # A line may hold several passages: a text hook or a second look made one of them.
+                text = f"{line.translation or ''} {translation.text}".strip()
+                self._lines[index] = replace(line, translation=text)
             return
 
     def _revise(self, revision: SpeakersRevised) -> None:
