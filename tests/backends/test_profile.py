@@ -176,6 +176,7 @@ def test_a_profile_that_is_no_file_is_named(tmp_path: Path) -> None:
         pytest.param('{"bucket_pad_s": -2}', id="buckets shorter than their windows"),
         pytest.param('{"bucket_pad_s": NaN}', id="no number"),
         pytest.param('{"final_bucket_s": 1e400}', id="no finite number"),
+        pytest.param(f'{{"final_bucket_s": 1{"0" * 400}}}', id="a number beyond all numbers"),
         pytest.param('{"final_bucket_s": true}', id="a truth for a length"),
         pytest.param('{"word_time_offset_s": "0.1"}', id="a text for an offset"),
         pytest.param('{"prompt_lengths": [-16, 0]}', id="fewer tokens than none"),

@@ -33,7 +33,7 @@ def load_profile(folder: Path) -> StreamingProfile:
         return StreamingProfile()
     try:
         return _checked(_record(StreamingProfile, json.loads(path.read_text("utf-8")), "it"))
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, OverflowError) as exc:
         raise ModelLoadError(f"{path} is not a streaming profile: {exc}") from exc
 
 
