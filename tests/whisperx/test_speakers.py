@@ -1,5 +1,7 @@
 """Live speaker labels against pyannote's offline diarization, and embeddings of pyannote live."""
 
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -119,3 +121,18 @@ def test_a_folder_without_an_embedding_is_an_error_in_words(tmp_path: Path) -> N
     (tmp_path / "pytorch_model.bin").write_bytes(b"no checkpoint")
     with pytest.raises(ModelLoadError, match="cannot be loaded"):
         load_diarization(settings)
+
+
+def test_nobody_is_told_that_ffmpeg_is_missing(tmp_path: Path) -> None:
+    """The image has none, and pyannote gets samples."""
+    program = (
+        "import sys; sys.modules['torchcodec'] = None\n"
+        "from whisper_streaming.diarization.pyannote import PyannoteEmbedder\n"
+        "PyannoteEmbedder(sys.argv[1])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path], capture_output=True, text=True, timeout=120
+    )
+
+    assert "no folder with a speaker embedding" in done.stderr  # pyannote was loaded
+    assert "torchcodec" not in done.stderr

@@ -1,6 +1,7 @@
 """A speaker embedding of pyannote.audio, from a folder that the operator has."""
 
 import pickle
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -35,7 +36,12 @@ class PyannoteEmbedder:
         """
         try:
             import torch
-            from pyannote.audio import Model
+
+            with warnings.catch_warnings():
+                # Without FFmpeg, as in our image, it says at length that it could read no files:
+                # it gets samples.
+                warnings.filterwarnings("ignore", message=r"\s*torchcodec is not installed")
+                from pyannote.audio import Model
         except ImportError as exc:
             raise ModelLoadError(
                 "a speaker embedding of pyannote needs the extra whisperx: "
