@@ -115,6 +115,7 @@ class AlignmentStage:
 
     async def _read(self, source: EventSource, emit: Emit) -> None:
         while events := await source.take():
+            # As in the queue before it: the newest partial takes the place of older ones.
             if any(isinstance(event, PartialUpdated) for event in events):
                 self._due = deque(e for e in self._due if not isinstance(e, PartialUpdated))
             self._due.extend(events)
