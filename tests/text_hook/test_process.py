@@ -15,7 +15,7 @@ from whisper_streaming.text_hook.hook_process import HookProcess
 FACTS = TextFacts(uid="a", language="en", speaker=None, is_final=True)
 
 MODULE = r"""
-import os, re, sys
+import os, re, sys, time
 
 def hook(text, facts):
     match text:
@@ -33,6 +33,10 @@ def hook(text, facts):
             return "read " + sys.stdin.read()
         case "search":
             re.fullmatch(r"(a+)+", 40 * "a" + "!")
+        case "fork":
+            if os.fork() == 0:
+                time.sleep(600)
+            os._exit(0)
         case "half":
             return chr(0xD83D)
     return f"{text} {facts.uid} {facts.language} {facts.is_final}"
@@ -93,11 +97,18 @@ def test_one_that_always_ends_is_left_alone_for_a_while(process: HookProcess) ->
         process.prepare()
 
 
-def test_a_search_without_end_can_be_stopped(process: HookProcess) -> None:
-    timer = threading.Timer(0.2, process.stop)
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("search", id="a search without end"),
+        pytest.param("fork", id="a child that holds the pipe"),
+    ],
+)
+def test_whatever_hangs_can_be_stopped(process: HookProcess, text: str) -> None:
+    timer = threading.Timer(0.5, process.stop)
     timer.start()
-    with pytest.raises(TextHookError, match="ended its process with status -9"):
-        process.ask("search", FACTS)
+    with pytest.raises(TextHookError, match="ended its process"):
+        process.ask(text, FACTS)
     process.prepare()
 
     assert process.ask("yes", FACTS) == "yes a en True"

@@ -4,8 +4,11 @@ A hook may hang in a way that no thread gets out of: a search for a pattern that
 holds up all of Python. It may end its process, or crash. So it runs where that harms nobody.
 """
 
+import contextlib
 import json
 import logging
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -135,7 +138,7 @@ class HookProcess:
         process = self._process
         if process is not None:
             self._is_stopped = True
-            process.kill()
+            _kill(process)
 
     def close(self) -> None:
         """End it for good. Idempotent."""
@@ -163,6 +166,22 @@ class HookProcess:
 
     def _end(self) -> None:
         process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.communicate()
+        if process is None:
+            return
+        _kill(process)
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            with contextlib.suppress(OSError):  # of what was still to be written
+                pipe.close()
+        process.wait()
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """End it with all that it started, which may hold its end of our pipes."""
+    if process.returncode is not None:
+        return
+    if os.name != "posix":
+        process.kill()
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
