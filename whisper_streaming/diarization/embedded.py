@@ -20,7 +20,7 @@ _ERROR_SEVERITY: Final = 3  # onnxruntime's numbers: 2 is a warning
 class EmbeddedEmbedder:
     """See :class:`~whisper_streaming.diarization.embedder.Embedder`."""
 
-    info = EmbedderInfo("embedded", new_below=0.5, same_above=0.8)
+    info = EmbedderInfo("embedded", new_below=0.47, same_above=0.8)
 
     def __init__(self, path: Path = MODEL_FILE) -> None:
         """Load the network.
