@@ -16,6 +16,7 @@ from whisper_streaming.core.transcript import SegmentRules
 from whisper_streaming.forward.forwarder import Forwarder
 from whisper_streaming.forward.payload import Post
 from whisper_streaming.forward.sender import Answer, Result
+from whisper_streaming.live.input_end import Ending
 from whisper_streaming.live.observers import SessionObserver
 
 ACCEPTED = Answer(Result.ACCEPTED)
@@ -129,7 +130,7 @@ async def test_a_post_that_is_refused_too_often_makes_room_for_the_next() -> Non
     forwarding = forwarder(sender, max_refusals=2, max_messages=2)
     session = forwarding.observe(facts("a"))
     say(session, "one", "two", "three")
-    session.end()
+    session.end(Ending.COMPLETE)
     await asyncio.sleep(60)
 
     assert [post.id for post in sender.accepted] == ["a.3-3"]
@@ -283,7 +284,7 @@ async def test_the_end_sends_what_waits_without_the_wait_between_attempts() -> N
     forwarding = forwarder(sender, retry_min_s=100, retry_max_s=100, max_messages=5)
     session = forwarding.observe(facts("a"))
     say(session, "one", "two")
-    session.end()
+    session.end(Ending.COMPLETE)
     await asyncio.sleep(1)
     say(forwarding.observe(facts("b")), "three")
     await forwarding.close()

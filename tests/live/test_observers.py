@@ -55,7 +55,7 @@ def test_a_feed_gives_each_segment_once_and_the_open_one_at_the_end() -> None:
     listener.feed.receive([committed("one"), PartialUpdated(1, (Word(" maybe", 0.5, 0.9),))])
     listener.feed.receive([UtteranceEnded(1, 1.0), committed("two", 1.0)])
     assert listener.heard == [(" one", "en")]
-    listener.feed.end()
+    listener.feed.end(Ending.COMPLETE)
 
     assert listener.heard == [(" one", "en"), (" two", "en")]
     assert listener.ends == 1
@@ -85,8 +85,9 @@ async def test_what_a_client_said_before_it_vanished_is_heard() -> None:
     bench, listener = Bench(takes_s=0.5), Listener()
     events: list[object] = []
     bench.say(spoken(WORDS))
+    noting = Noting(events)
     async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(bench.live.run([listener.feed, Noting(events)]))
+        running = tasks.create_task(bench.live.run([listener.feed, noting]))
         await asyncio.sleep(0.7)
         assert listener.heard == []
         bench.socket.vanish()
@@ -97,6 +98,45 @@ async def test_what_a_client_said_before_it_vanished_is_heard() -> None:
     assert events[-1].account.gap == 0
     assert listener.text == TEXT
     assert listener.ends == 1
+    assert noting.endings == [Ending.GONE]
+
+
+@pytest.mark.parametrize(
+    ("last_message", "ending"),
+    [
+        pytest.param(b"END_OF_AUDIO", Ending.COMPLETE, id="the client said so"),
+        pytest.param(None, Ending.OVERTIME, id="its time was over"),
+        pytest.param("nonsense", Ending.FAILED, id="its input was refused"),
+    ],
+)
+@in_virtual_time
+async def test_observers_are_told_why_the_input_ended(
+    last_message: str | bytes | None, ending: Ending
+) -> None:
+    bench, noting = Bench(deadline=10.0), Noting([])
+    bench.say(spoken(WORDS))
+    if last_message is not None:
+        bench.socket.put(last_message)
+    outcome = await bench.live.run([noting])
+
+    assert bench.live.account is not None
+    assert bench.live.account.gap == 0  # which alone says nothing of the end
+    assert outcome.ending is ending
+    assert noting.endings == [ending]
+
+
+@in_virtual_time
+async def test_who_ends_its_audio_and_leaves_has_said_everything() -> None:
+    bench, noting = Bench(takes_s=0.5), Noting([])
+    bench.say(spoken(WORDS))
+    bench.socket.put(b"END_OF_AUDIO")
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(bench.live.run([noting]))
+        await asyncio.sleep(0.2)
+        bench.socket.vanish()
+
+    assert running.result() == Outcome(Ending.GONE)
+    assert noting.endings == [Ending.COMPLETE]
 
 
 @in_virtual_time
@@ -135,19 +175,21 @@ async def test_a_client_that_does_not_read_keeps_nothing_from_the_observers() ->
 
 @in_virtual_time
 async def test_observers_are_told_of_the_end_of_a_session_that_breaks() -> None:
-    bench, listener = Bench(), Listener()
+    bench, listener, noting = Bench(), Listener(), Noting([])
     bench.decoder.error = RuntimeError("a bug")  # type: ignore[assignment]
     bench.say(spoken(WORDS))
     with pytest.RaisesGroup(RuntimeError):
-        await bench.live.run([listener.feed])
+        await bench.live.run([listener.feed, noting])
 
     assert listener.ends == 1
+    assert noting.endings == [Ending.FAILED]
 
 
 class Noting:
-    """An observer of events."""
+    """An observer of events, and of the end."""
 
     def __init__(self, events: list[object]) -> None:
+        self.endings: list[Ending] = []
         self._events = events
 
     def receive_audio(self, samples: object) -> None: ...
@@ -156,4 +198,5 @@ class Noting:
         assert isinstance(events, list | tuple)
         self._events.extend(events)
 
-    def end(self) -> None: ...
+    def end(self, ending: Ending) -> None:
+        self.endings.append(ending)

@@ -22,6 +22,7 @@ from whisper_streaming.config import CaptionSettings, RecordSettings
 from whisper_streaming.core.events import AudioAccount, SessionEnded
 from whisper_streaming.core.transcript import SegmentRules
 from whisper_streaming.errors import RecordError
+from whisper_streaming.live.input_end import Ending
 from whisper_streaming.records import Recorder, create_recorder, disk_sync, recorder
 from whisper_streaming.records.retention import Removal
 from whisper_streaming.records.session_record import RecordRules
@@ -50,9 +51,9 @@ def test_sessions_are_recorded_and_counted(tmp_path: Path) -> None:
         first.receive_audio(np.full(1600, 0.5, np.float32))
         first.receive([*said("one", 0.0), ENDED])
         second.receive(said("two", 0.0))
-        first.end()
+        first.end(Ending.COMPLETE)
         assert it.stats().open in (1, 2)  # the thread may not be there yet
-        second.end()
+        second.end(Ending.COMPLETE)
 
     assert [line["type"] for line in lines(tmp_path, "s1")] == ["session", "segment", "end"]
     assert [line.get("text") for line in lines(tmp_path, "s2")] == [None, "two", None]
@@ -75,7 +76,7 @@ def test_a_full_disk_is_told_once_and_made_up_for_as_soon_as_it_has_room(
         with told("are written"):  # though nothing more is said
             assert it.stats().is_failing
         observer.receive(said("three", 4.0, utterance_id=3))
-        observer.end()
+        observer.end(Ending.COMPLETE)
 
     assert [line.get("text") for line in lines(tmp_path, "s1")][1:-1] == ["one", "two", "three"]
     assert [record.getMessage() for record in caplog.records] == [
@@ -93,7 +94,7 @@ def test_a_disk_that_stays_full_costs_the_record_and_says_so(
         observer = it.observe(facts("s1"))
         with full_disk(80), told("is given up"):
             observer.receive(said("one", 0.0))
-            observer.end()
+            observer.end(Ending.COMPLETE)
 
     assert (it.stats().finished, it.stats().incomplete) == (0, 1)
     assert (
@@ -112,14 +113,14 @@ def test_in_a_removed_folder_sessions_go_on_without_a_record(
         with told("is given up"):
             shutil.rmtree(folder)
             first.receive(said("two", 2.0, utterance_id=2))
-        first.end()
+        first.end(Ending.COMPLETE)
         second = it.observe(facts("s2"))
         with told("session s2 is not recorded"):
             second.receive(said("one", 0.0))
-            second.end()
+            second.end(Ending.COMPLETE)
         folder.mkdir()
         third = it.observe(facts("s3"))
-        third.end()
+        third.end(Ending.COMPLETE)
 
     assert (it.stats().finished, it.stats().incomplete) == (1, 2)
     assert "s1.srt is given up: it was removed" in caplog.text
@@ -138,7 +139,7 @@ def test_audio_that_a_slow_disk_has_no_room_for_becomes_silence(
         observer.receive_audio(loud)
     observer.receive(said("one", 0.0))
     assert it.stats().lost_audio_s == 0.5
-    observer.end()
+    observer.end(Ending.COMPLETE)
     it.open()
     it.close(TIMEOUT_S)
 
@@ -157,7 +158,7 @@ def test_words_that_a_hanging_disk_has_no_room_for_end_the_record_only(
     observer = it.observe(facts("s1"))
     for index in range(100):
         observer.receive(said(f"word{index}", 2.0 * index, utterance_id=index + 1))
-    observer.end()
+    observer.end(Ending.COMPLETE)
     assert it.stats().waiting_bytes == 4096
     it.open()
     it.close(TIMEOUT_S)
@@ -236,7 +237,7 @@ def test_what_is_recorded_is_put_on_the_disk_while_the_session_runs_and_at_the_e
         running = [synced.get(timeout=TIMEOUT_S) for _ in range(5)]
         monkeypatch.setattr(disk_sync, "SYNC_S", 3600.0)
         observer.receive(said("one", 0.0))
-        observer.end()
+        observer.end(Ending.COMPLETE)
 
     ended = []
     while not synced.empty():
@@ -257,7 +258,7 @@ def test_a_disk_that_hangs_does_not_keep_the_server(
     monkeypatch.setattr(recorder, "remove_old_records", hang)
     it = Recorder(RecordRules(tmp_path), keep_days=1.0)
     it.open()
-    it.observe(facts("s1")).end()
+    it.observe(facts("s1")).end(Ending.COMPLETE)
     it.close(timeout_s=0.01)
     release.set()
     it.close(TIMEOUT_S)

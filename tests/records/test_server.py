@@ -147,7 +147,7 @@ async def test_sessions_of_every_protocol_are_recorded(tmp_path: Path) -> None:
     (moved,) = tmp_path.parent.glob("*.jsonl")
     first, *_, last = map(json.loads, moved.read_text().splitlines())
     assert (first["uid"], first["model"], first["language"]) == ("../me", "scripted", "en")
-    assert last["complete"] is True
+    assert (last["ended"], last["complete"]) == ("complete", True)
     assert last["account"]["received"] == len(SPEECH)
     assert " ".join(segments(tmp_path)) == text
 

@@ -37,6 +37,7 @@ from whisper_streaming.core.events import (
 )
 from whisper_streaming.core.hypothesis import Word
 from whisper_streaming.core.transcript import Segment, Transcript
+from whisper_streaming.live.input_end import Ending
 from whisper_streaming.live.observers import SessionFacts
 from whisper_streaming.records import revision
 from whisper_streaming.records.session_record import RecordRules, SessionRecord, record_name
@@ -133,7 +134,7 @@ def test_translations_have_captions_of_their_own(bench: Bench) -> None:
         *said("Evet.", 4.0, utterance_id=3),
         TranslationCommitted(4.0, 4.25, " Yes <it is>.", "en"),
     )
-    bench.record.end()
+    bench.record.end(Ending.COMPLETE)
 
     assert bench.text("en.srt") == (
         "1\n00:00:01,000 --> 00:00:02,000\nHello.\n"
@@ -150,7 +151,7 @@ def test_translations_have_captions_of_their_own(bench: Bench) -> None:
 
 def test_a_language_of_somebodys_own_is_no_name_of_a_file(bench: Bench, tmp_path: Path) -> None:
     bench.hear(TranslationCommitted(1.0, 1.25, "Yo!", "../pirate"))
-    bench.record.end()
+    bench.record.end(Ending.COMPLETE)
 
     assert bench.text("translation.srt").endswith("\nYo!\n")
     assert len(list(tmp_path.iterdir())) == 6
@@ -160,7 +161,7 @@ def test_captions_of_a_translation_that_cannot_be_begun_are_given_up_once(bench:
     bench.path("en.vtt").mkdir()
     bench.hear(*said("Bir.", 1.0), TranslationCommitted(1.0, 1.25, "One.", "en"))
     bench.hear(TranslationCommitted(2.0, 2.25, "Two.", "en"))
-    bench.record.end()
+    bench.record.end(Ending.COMPLETE)
 
     assert bench.given_up == [(".en", "File exists")]
     assert [line["text"] for line in bench.lines[1:4]] == ["Bir.", "One.", "Two."]
@@ -188,7 +189,7 @@ def test_every_event_worth_keeping_has_a_line(bench: Bench) -> None:
         TranslationCommitted(1.0, 1.25, "Selam.", "tr"),
         SessionEnded(ACCOUNT),
     )
-    bench.record.end()
+    bench.record.end(Ending.COMPLETE)
 
     assert bench.lines == [
         {
@@ -211,39 +212,58 @@ def test_every_event_worth_keeping_has_a_line(bench: Bench) -> None:
         },
         {"type": "translation", "start": 1.0, "end": 1.25, "text": "Selam.", "language": "tr"},
         {
-            "type": "end", "complete": True,
+            "type": "end", "ended": "complete", "complete": True,
             "account": {"received": 100, "decoded": 60, "silence": 40, "gap": 0},
         },
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("last", "ending"),
+    ("last", "ending", "line"),
     [
         pytest.param(
+            SessionEnded(AudioAccount(3, 2, 1, 0)),
+            Ending.OVERTIME,
+            {
+                "ended": "overtime", "complete": True,
+                "account": {"received": 3, "decoded": 2, "silence": 1, "gap": 0},
+            },
+            id="before all was said",
+        ),
+        pytest.param(
             SessionEnded(AudioAccount(3, 1, 1, 1)),
-            {"complete": False, "account": {"received": 3, "decoded": 1, "silence": 1, "gap": 1}},
+            Ending.COMPLETE,
+            {
+                "ended": "complete", "complete": False,
+                "account": {"received": 3, "decoded": 1, "silence": 1, "gap": 1},
+            },
             id="with a gap",
         ),
         pytest.param(
             SessionFailed(AudioAccount(3, 1, 1, 1), "the model failed"),
+            Ending.FAILED,
             {
-                "complete": False,
+                "ended": "failed", "complete": False,
                 "account": {"received": 3, "decoded": 1, "silence": 1, "gap": 1},
                 "reason": "the model failed",
             },
             id="failed",
         ),
-        pytest.param(None, {"complete": False, "account": None, "reason": "cut off"}, id="cut off"),
+        pytest.param(
+            None,
+            Ending.GONE,
+            {"ended": "gone", "complete": False, "account": None, "reason": "cut off"},
+            id="cut off",
+        ),
     ],
-)
+)  # fmt: skip
 def test_the_last_line_tells_how_it_ended(
-    bench: Bench, last: Event | None, ending: dict[str, object]
+    bench: Bench, last: Event | None, ending: Ending, line: dict[str, object]
 ) -> None:
     bench.hear(WordsCommitted(1, (Word(" Hi", 1.0, 1.25),)), *([last] if last else []))
-    bench.record.end()
+    bench.record.end(ending)
 
-    assert bench.lines[-1] == {"type": "end", **ending}
+    assert bench.lines[-1] == {"type": "end", **line}
     assert bench.lines[-2]["text"] == "Hi"  # the open words, which nothing completed
 
 
@@ -255,7 +275,7 @@ def test_the_audio_is_what_was_received(bench: Bench) -> None:
     unfinished = decoded(bench.path("flac"))
     bench.record.receive_audio(np.array([2.0, -2.0], np.float32))
     bench.record.receive_silence(1_000_000)
-    bench.record.end()
+    bench.record.end(Ending.COMPLETE)
 
     assert len(unfinished) > 16_000
     assert np.array_equal(unfinished, samples[: len(unfinished)])
@@ -268,7 +288,7 @@ def test_the_audio_is_what_was_received(bench: Bench) -> None:
 
 def test_players_are_told_how_long_the_audio_is(bench: Bench) -> None:
     bench.record.receive_audio(np.zeros(24_000, np.float32))
-    bench.record.end()
+    bench.record.end(Ending.COMPLETE)
 
     with av.open(str(bench.path("flac"))) as container:
         stream = container.streams.audio[0]
@@ -279,7 +299,7 @@ def test_players_are_told_how_long_the_audio_is(bench: Bench) -> None:
 def test_without_audio_there_is_no_audio_file(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.record.receive_audio(np.zeros(16_000, np.float32))
-    bench.record.end()
+    bench.record.end(Ending.COMPLETE)
 
     assert not bench.path("flac").exists()
 
@@ -292,7 +312,7 @@ def test_what_the_disk_refused_is_written_later(bench: Bench) -> None:
         bench.record.flush()
     assert bench.text("srt").startswith(before[: len(before) - 20])
     assert bench.record.flush()
-    bench.record.end()
+    bench.record.end(Ending.COMPLETE)
 
     assert [line["type"] for line in bench.lines] == ["session", "segment", "segment", "end"]
     assert bench.text("srt").count(" --> ") == 2
@@ -303,7 +323,7 @@ def test_what_the_disk_refuses_to_the_end_is_given_up_in_words(bench: Bench) -> 
     bench.hear(*said("one", 1.0))
     bench.record.receive(said("two", 3.0, utterance_id=2))
     with full_disk(60), pytest.raises(OSError, match="too large"):
-        bench.record.end()
+        bench.record.end(Ending.COMPLETE)
 
     assert (".jsonl", "the session ended (File too large)") in bench.given_up
 
@@ -312,7 +332,7 @@ def test_audio_that_a_full_disk_cut_off_can_be_played_up_to_there(bench: Bench) 
     noise = np.random.default_rng(1).uniform(-0.5, 0.5, 32_000).astype(np.float32)
     bench.record.receive_audio(noise)
     with full_disk(20_000), pytest.raises(OSError, match="too large"):
-        bench.record.end()
+        bench.record.end(Ending.COMPLETE)
 
     heard = decoded(bench.path("flac"))
     assert 0 < len(heard) < len(noise)
@@ -324,7 +344,7 @@ def test_a_removed_file_is_given_up_and_the_others_go_on(bench: Bench) -> None:
     bench.path("srt").unlink()
     bench.hear(*said("two", 3.0, utterance_id=2))
     bench.hear(*said("three", 5.0, utterance_id=3))
-    bench.record.end()
+    bench.record.end(Ending.COMPLETE)
 
     assert bench.given_up == [(".srt", "it was removed")]
     assert not bench.path("srt").exists()
@@ -342,7 +362,7 @@ def test_a_record_that_cannot_be_begun_leaves_nothing_behind(tmp_path: Path) -> 
 def test_nothing_of_a_hostile_client_reaches_a_name_or_breaks_a_line(tmp_path: Path) -> None:
     uid = "../../etc/passwd\n\ud800" + "x" * 1_000_000
     bench = Bench(tmp_path, facts=SessionFacts("a" * 32, uid, "demo", "transcribe", "en", BEGAN))
-    bench.record.end()
+    bench.record.end(Ending.COMPLETE)
 
     assert [path.name for path in tmp_path.glob("*.jsonl")] == [
         f"20261121T093000Z-{'a' * 32}.jsonl"
@@ -357,7 +377,7 @@ def test_speakers_that_are_found_out_later_are_in_the_captions_at_the_end(bench:
     bench.hear(SpeakersRevised((SpeakerTurn(1.5, 2.0, "B"), SpeakerTurn(4.0, 4.25, "A"))))
     bench.hear(SpeakersRevised((SpeakerTurn(1.0, 1.5, "A"),)))
     assert "A: " not in bench.text("srt")
-    bench.record.end()
+    bench.record.end(Ending.COMPLETE)
 
     blocks = bench.text("srt").split("\n\n")
     assert [block.splitlines()[2] for block in blocks] == [
@@ -375,7 +395,7 @@ def test_a_second_look_takes_the_place_of_the_captions(bench: Bench) -> None:
     )
     bench.hear(TranscriptRevised((recognised, ()), "en"), SessionEnded(ACCOUNT))
     assert "beach" in bench.text("srt")
-    bench.record.end()
+    bench.record.end(Ending.COMPLETE)
 
     assert bench.text("srt") == "1\n00:00:01,000 --> 00:00:02,000\nRecognise speech.\n"
     assert bench.text("vtt").count(" --> ") == 1
@@ -403,7 +423,7 @@ def test_a_session_without_end_keeps_the_captions_that_were_written(
     monkeypatch.setattr(revision, "MAX_SEGMENTS", 1)
     bench.hear(*said("one", 1.0), *said("two", 3.0, utterance_id=2))
     bench.hear(SpeakersRevised((SpeakerTurn(3.0, 4.0, "A"),)))
-    bench.record.end()
+    bench.record.end(Ending.COMPLETE)
 
     assert "A: " not in bench.text("srt")
 
@@ -425,4 +445,4 @@ def test_the_files_are_those_of_the_whole_transcript_at_every_moment(
         assert bench.text("vtt") == "\n".join([VTT_HEADER, *map(vtt_block, cues)])
         lines = [line["text"] for line in bench.lines if line["type"] == "segment"]
         assert lines == [segment.text.strip() for segment in segments]
-    bench.record.end()
+    bench.record.end(Ending.COMPLETE)

@@ -146,22 +146,21 @@ class LiveSession(Generic[Message]):
             observers: Hear the session, too; each is told when it ends, whatever happens.
         """
         self._delivery.open(observers, self._go_on_without_peer)
-        outcome: Outcome | None = None
+        outcome = Outcome(Ending.FAILED)  # of a session that breaks
         try:
             async with asyncio.TaskGroup() as tasks:
                 reader = tasks.create_task(self._read(), name="read")
                 tasks.create_task(self._decode(), name="decode")
                 delivery = tasks.create_task(self._delivery.run(), name="deliver")
                 delivery.add_done_callback(lambda _: reader.cancel())
+            outcome = self._end.outcome or Outcome(Ending.COMPLETE)
         except* (ConnectionClosed, SlowConsumer) as group:
             outcome = _loss_outcome(_first(group))
         finally:
             self._media.close()
             for observer in observers:
-                observer.end()
-        if self._delivery.loss is not None:
-            outcome = _loss_outcome(self._delivery.loss)
-        return outcome or self._end.outcome or Outcome(Ending.COMPLETE)
+                observer.end(outcome.ending)
+        return outcome if self._delivery.loss is None else _loss_outcome(self._delivery.loss)
 
     def _go_on_without_peer(self, loss: Loss) -> None:
         outcome = _loss_outcome(loss)

@@ -8,6 +8,7 @@ from typing import Protocol
 from whisper_streaming.core.audio import FloatArray
 from whisper_streaming.core.events import Event, LanguageDetected
 from whisper_streaming.core.transcript import Segment, SegmentRules, Transcript
+from whisper_streaming.live.input_end import Ending
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,13 @@ class SessionObserver(Protocol):
         """The next events, in order. The client may get them later, or never."""
         ...
 
-    def end(self) -> None:
+    def end(self, ending: Ending) -> None:
         """Nothing follows. Called once, however the session ended.
 
-        A client that vanishes ends a session without a terminal event.
+        Args:
+            ending: Why it took no more audio. A client that said its last word and left is
+                ``COMPLETE`` here; a session that broke is ``FAILED``, and may have no terminal
+                event.
         """
         ...
 
@@ -80,7 +84,7 @@ class SegmentFeed:
         language: str | None,
         rules: SegmentRules,
         take: Callable[[Segment, str | None], None],
-        end: Callable[[], None],
+        end: Callable[[], None] = lambda: None,
     ) -> None:
         self._language = language
         self._transcript = Transcript(rules, retain=1)
@@ -97,7 +101,7 @@ class SegmentFeed:
                 self._language = event.language
             self._pass_on(self._transcript.apply(event))
 
-    def end(self) -> None:
+    def end(self, ending: Ending) -> None:
         """See :class:`SessionObserver`."""
         self._pass_on(self._transcript.complete_open())
         self._end()

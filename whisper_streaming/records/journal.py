@@ -18,6 +18,7 @@ from whisper_streaming.core.events import (
     TranslationCommitted,
 )
 from whisper_streaming.core.transcript import Segment
+from whisper_streaming.live.input_end import Ending
 from whisper_streaming.live.observers import SessionFacts
 
 _MAX_UID: Final = 200
@@ -85,20 +86,20 @@ def event_line(event: Event) -> Line | None:
     return None
 
 
-def ending_line(last: Event | None) -> Line:
+def ending_line(last: Event | None, ending: Ending) -> Line:
     """The last line.
 
     Args:
         last: The terminal event; None if the session was cut off before it.
+        ending: Why the session took no more audio.
     """
+    line = {"type": "end", "ended": ending.value, "complete": False}
     match last:
         case SessionEnded(account=account):
-            return {"type": "end", "complete": account.gap == 0, "account": asdict(account)}
+            return {**line, "complete": account.gap == 0, "account": asdict(account)}
         case SessionFailed(account=account, public_reason=reason):
-            return {
-                "type": "end", "complete": False, "account": asdict(account), "reason": reason,
-            }  # fmt: skip
-    return {"type": "end", "complete": False, "account": None, "reason": "cut off"}
+            return {**line, "account": asdict(account), "reason": reason}
+    return {**line, "account": None, "reason": "cut off"}
 
 
 def _segment_fields(segment: Segment, language: str | None) -> Line:

@@ -13,6 +13,7 @@ from typing import Final
 
 from whisper_streaming.core.audio import FloatArray, seconds
 from whisper_streaming.core.events import Event
+from whisper_streaming.live.input_end import Ending
 from whisper_streaming.live.observers import SessionFacts, SessionObserver
 from whisper_streaming.records.disk_sync import DiskSync
 from whisper_streaming.records.retention import remove_old_records
@@ -151,15 +152,16 @@ class Recorder:
         if record.files is not None:
             self._count(record, record.files.flush)
 
-    def end(self, record: "_Record", *, is_cut: bool) -> None:
+    def end(self, record: "_Record", ending: Ending, *, is_cut: bool) -> None:
         """Close the files.
 
         Args:
             record: Of the session.
+            ending: Why the session took no more audio.
             is_cut: There was no room for its last events.
         """
         if record.files is not None:
-            self._count(record, record.files.end)
+            self._count(record, partial(record.files.end, ending))
         self._forget(record, is_incomplete=record.is_incomplete or is_cut)
 
     def _run(self) -> None:
@@ -325,9 +327,9 @@ class _Observer:
             return
         self._recorder.put(self._record, size, partial(self._record.receive, tuple(events)))
 
-    def end(self) -> None:
+    def end(self, ending: Ending) -> None:
         self._make_up()
-        end = partial(self._recorder.end, self._record, is_cut=self._is_cut)
+        end = partial(self._recorder.end, self._record, ending, is_cut=self._is_cut)
         self._recorder.put(self._record, 0, end)
 
     def _make_up(self) -> None:

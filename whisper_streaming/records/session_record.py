@@ -21,6 +21,7 @@ from whisper_streaming.core.events import (
     TranslationCommitted,
 )
 from whisper_streaming.core.transcript import Segment, SegmentRules
+from whisper_streaming.live.input_end import Ending
 from whisper_streaming.live.observers import SegmentFeed, SessionFacts
 from whisper_streaming.records.audio_file import AudioFile
 from whisper_streaming.records.caption_files import CaptionFiles
@@ -95,7 +96,7 @@ class SessionRecord:
         except OSError:
             self._discard()
             raise
-        self._feed = SegmentFeed(session.language, rules.segments, self._add, self._end)
+        self._feed = SegmentFeed(session.language, rules.segments, self._add)
         self._numbers = count(1)
         self._revision = Revision(rules.segments)
         self._last: Event | None = None
@@ -157,15 +158,19 @@ class SessionRecord:
             raise failure
         return is_due
 
-    def end(self) -> bool:
+    def end(self, ending: Ending) -> bool:
         """The session is over: write the rest and close the files. What cannot be written is lost.
 
         Returns whether something was to be written.
 
+        Args:
+            ending: Why the session took no more audio.
+
         Raises:
             OSError: If something could not be written.
         """
-        self._feed.end()
+        self._feed.end(ending)
+        self._journal.append(encode_line(ending_line(self._last, ending)))
         if (segments := self._revision.segments()) is not None:
             self._captions.rewrite(map(passage_of, segments))
         if self._audio is not None:
@@ -207,9 +212,6 @@ class SessionRecord:
                 self._give_up(self._path(name), str(error.strerror))
         if self._translations is not None:
             self._translations.add(passage)
-
-    def _end(self) -> None:
-        self._journal.append(encode_line(ending_line(self._last)))
 
     def _create(self, ending: str, piece_end: bytes = b"") -> GrowingFile:
         file = GrowingFile(self._path(ending), piece_end)
