@@ -1,4 +1,4 @@
-"""What all command lines of the package share: flags that take ``_`` for ``-``, and output."""
+"""What all command lines of the package share: flags that take ``_`` for ``-``, numbers, output."""
 
 import argparse
 import io
@@ -37,6 +37,36 @@ def dashed_flags(arguments: Sequence[str]) -> list[str]:
             argument = name.replace("_", "-") + equals + value
         dashed.append(argument)
     return dashed
+
+
+def whole_number(text: str) -> int:
+    """From 1 on. What it and the next two raise is a usage error."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def above_zero(text: str) -> float:
+    """Finite, and more than nothing."""
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise ValueError(text)
+    return number
+
+
+def at_least_zero(text: str) -> float:
+    """Finite, and not negative."""
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise ValueError(text)
+    return number
+
+
+# Argparse names the type in its message.
+whole_number.__name__ = "whole number from 1 on"
+above_zero.__name__ = "number above 0"
+at_least_zero.__name__ = "number from 0 on"
 
 
 def add_set_flag(group: "argparse._ArgumentGroup") -> None:

@@ -1,28 +1,4 @@
-"""Numbers on the command line; what they refuse is a usage error before anything is measured."""
-
-
-def whole_number(text: str) -> int:
-    """From 1 on."""
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
-
-
-def above_zero(text: str) -> float:
-    """Finite, and more than nothing."""
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise ValueError(text)
-    return number
-
-
-def at_least_zero(text: str) -> float:
-    """Finite, and not negative."""
-    number = float(text)
-    if not 0 <= number < float("inf"):
-        raise ValueError(text)
-    return number
+"""What the measurements of CTranslate2 alone take on the command line."""
 
 
 def window_seconds(text: str) -> float:
@@ -42,8 +18,5 @@ def token_count(text: str) -> int:
 
 
 # Argparse names the type in its message.
-whole_number.__name__ = "whole number from 1 on"
-above_zero.__name__ = "number above 0"
-at_least_zero.__name__ = "number from 0 on"
 window_seconds.__name__ = "number of seconds above 0 and up to 30"
 token_count.__name__ = "number of tokens from 0 to 200"

@@ -25,7 +25,6 @@ from typing import Final
 from whisper_streaming.backends import create_backend
 from whisper_streaming.backends.base import DEMO
 from whisper_streaming.backends.model_store import resolve_model
-from whisper_streaming.bench.argument_types import at_least_zero, whole_number
 from whisper_streaming.bench.live_run import LiveRun, stream_recordings
 from whisper_streaming.bench.offline import decode_offline, offline_details, offline_note
 from whisper_streaming.bench.recordings import (
@@ -43,6 +42,7 @@ from whisper_streaming.bench.server_process import (
 )
 from whisper_streaming.bench.sessions import lanes_at_once, lanes_through_all
 from whisper_streaming.bench.stock_environment import WHISPER_LIVE, provide_environment
+from whisper_streaming.cli_flags import at_least_zero, whole_number
 from whisper_streaming.config import BackendSettings
 
 OURS: Final = "whisper-streaming"

@@ -21,7 +21,6 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from whisper_streaming.backends import create_backend
-from whisper_streaming.bench.argument_types import whole_number
 from whisper_streaming.bench.live_run import LiveRun, stream_recordings
 from whisper_streaming.bench.offline import (
     OfflineTexts,
@@ -49,6 +48,7 @@ from whisper_streaming.bench.sessions import (
     lanes_through_all,
 )
 from whisper_streaming.bench.simulation import simulate
+from whisper_streaming.cli_flags import whole_number
 from whisper_streaming.config import ServerConfig
 from whisper_streaming.errors import ConfigurationError
 from whisper_streaming.live.session_setup import segment_rules, set_up_session

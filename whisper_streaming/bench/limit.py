@@ -20,16 +20,12 @@ from whisper_streaming.backends.allocator import keep_freed_memory
 from whisper_streaming.backends.base import DEMO, StreamingProfile
 from whisper_streaming.backends.model_store import resolve_model
 from whisper_streaming.backends.profile import load_profile
-from whisper_streaming.bench.argument_types import (
-    above_zero,
-    token_count,
-    whole_number,
-    window_seconds,
-)
+from whisper_streaming.bench.argument_types import token_count, window_seconds
 from whisper_streaming.bench.progress import progress_bar
 from whisper_streaming.bench.raw_model import Layout, RawModel, StageTimes, TickTokens, layouts_of
 from whisper_streaming.bench.recordings import add_recording_arguments, chosen_recordings
 from whisper_streaming.bench.report import Chart, Column, Report, Row, Series
+from whisper_streaming.cli_flags import above_zero, whole_number
 from whisper_streaming.engine.live_load import UPDATE_INTERVAL_S, live_windows
 from whisper_streaming.machine import usable_cores
 

@@ -25,7 +25,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from whisper_streaming.bench.argument_types import above_zero, whole_number
 from whisper_streaming.bench.job import Job, Lane
 from whisper_streaming.bench.live_run import LiveRun, failure_notes, run_job, stream_recordings
 from whisper_streaming.bench.progress import announce
@@ -50,6 +49,7 @@ from whisper_streaming.bench.sessions import (
     silence_track,
     starts,
 )
+from whisper_streaming.cli_flags import above_zero, whole_number
 from whisper_streaming.errors import ConfigurationError
 
 MAX_COMMIT_P95_S: Final = 2.0

@@ -25,7 +25,6 @@ from whisper_streaming.backends import create_backend
 from whisper_streaming.backends.base import DEMO, StreamingProfile
 from whisper_streaming.backends.model_store import resolve_model
 from whisper_streaming.backends.profile import PROFILE_NAME, write_profile
-from whisper_streaming.bench.argument_types import above_zero, at_least_zero
 from whisper_streaming.bench.metered import MeteredBackend
 from whisper_streaming.bench.offline import (
     decode_offline,
@@ -44,6 +43,7 @@ from whisper_streaming.bench.recordings import (
 )
 from whisper_streaming.bench.report import Chart, Column, Report, Row, Series
 from whisper_streaming.bench.scoring import Score, score, totals
+from whisper_streaming.cli_flags import above_zero, at_least_zero
 from whisper_streaming.config import BackendSettings
 from whisper_streaming.core.audio import FloatArray
 from whisper_streaming.core.policy import CommitPolicy, LocalAgreement

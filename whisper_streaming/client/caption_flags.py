@@ -4,6 +4,7 @@ import argparse
 from typing import Final
 
 from whisper_streaming.captions import CaptionRules
+from whisper_streaming.cli_flags import above_zero, whole_number
 
 MAX_LINES: Final = 10
 
@@ -14,7 +15,7 @@ def add_caption_flags(group: "argparse._ArgumentGroup") -> None:
     """Add a flag for each of the caption rules."""
     group.add_argument(
         "--line-length",
-        type=_count,
+        type=whole_number,
         default=_DEFAULTS.line_length,
         metavar="N",
         help="characters in a line (default: %(default)s)",
@@ -29,21 +30,21 @@ def add_caption_flags(group: "argparse._ArgumentGroup") -> None:
     )
     group.add_argument(
         "--reading-speed",
-        type=_positive,
+        type=above_zero,
         default=_DEFAULTS.max_cps,
         metavar="N",
         help="characters per second that people can read (default: %(default)g)",
     )
     group.add_argument(
         "--min-duration",
-        type=_positive,
+        type=above_zero,
         default=_DEFAULTS.min_duration_s,
         metavar="SECONDS",
         help="a caption stays so long where there is time (default: %(default)g)",
     )
     group.add_argument(
         "--max-duration",
-        type=_positive,
+        type=above_zero,
         default=_DEFAULTS.max_duration_s,
         metavar="SECONDS",
         help="longer captions are cut in two (default: %(default)g)",
@@ -59,24 +60,3 @@ def caption_rules(arguments: argparse.Namespace) -> CaptionRules:
         min_duration_s=arguments.min_duration,
         max_duration_s=arguments.max_duration,
     )
-
-
-def _count(text: str) -> int:
-    """A whole number from 1 on; what it raises is a usage error."""
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
-
-
-def _positive(text: str) -> float:
-    """A finite number above 0; what it raises is a usage error."""
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise ValueError(text)
-    return number
-
-
-# Argparse names the type in its message.
-_count.__name__ = "whole number from 1 on"
-_positive.__name__ = "number above 0"
