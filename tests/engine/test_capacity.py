@@ -211,6 +211,39 @@ def test_the_largest_live_model_is_the_last_that_keeps_up(rtf: float, largest: s
     assert largest_live_model(shape, rtf, StreamingProfile(), threads=2, cores=2) == largest
 
 
+@given(
+    measured_one=st.sampled_from(STOCK_MODELS),
+    rtf=st.floats(1.0, 4.0, exclude_min=True),
+    trim_s=st.floats(2.0, 25.0),
+    threads=st.sampled_from([1, 2, 4, 16]),
+    cores=st.sampled_from([1, 2, 4, 16, 64]),
+)
+def test_no_model_as_large_as_one_that_is_too_slow_is_carried(
+    measured_one: str, rtf: float, trim_s: float, threads: int, cores: int
+) -> None:
+    """However many threads it leaves to others, and however it is streamed."""
+    shape = stock_shape(measured_one, VOCABULARY)
+    profile = StreamingProfile(window=WindowRules(max_window_s=28.0, trim_window_s=trim_s))
+    largest = largest_live_model(shape, rtf, profile, threads=threads, cores=cores)
+
+    smaller = STOCK_MODELS[: STOCK_MODELS.index(measured_one)]
+    assert largest is None or largest in smaller
+
+
+def test_nothing_is_carried_where_even_the_embedded_model_is_too_slow() -> None:
+    assert largest_live_model(EMBEDDED, 1.05, EMBEDDED_PROFILE, threads=1, cores=64) is None
+
+
+def test_a_stock_model_that_keeps_up_is_carried_whatever_is_predicted_of_it() -> None:
+    """Streamed with short windows, it may do what the same model with long ones could not."""
+    shape = stock_shape("base", VOCABULARY)
+
+    largest = largest_live_model(shape, 0.95, EMBEDDED_PROFILE, threads=2, cores=1)
+
+    assert predict_rtf("base", shape, 0.95, EMBEDDED_PROFILE, speedup=0.5**0.5) > 1.0
+    assert largest == "base"
+
+
 def test_a_larger_model_gets_the_cores_that_a_small_one_leaves_to_other_workers() -> None:
     alone = largest_live_model(EMBEDDED, 0.1, EMBEDDED_PROFILE, threads=1, cores=1)
     together = largest_live_model(EMBEDDED, 0.1, EMBEDDED_PROFILE, threads=1, cores=16)

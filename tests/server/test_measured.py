@@ -124,24 +124,34 @@ async def test_each_model_tells_its_clients_its_own_pace() -> None:
 PROFILE = StreamingProfile()
 
 
-def info(rtf_of: str, cores: int = 2) -> BackendInfo:
+def info(rtf_of: str, threads: int, cores: int) -> BackendInfo:
     model = ModelInfo(rtf_of, ("en",), False, PROFILE, shape=stock_shape(rtf_of, VOCABULARY))
-    return BackendInfo("faster_whisper", (model,), 1, 8, threads_per_worker=cores, cores=cores)
+    return BackendInfo("faster_whisper", (model,), 1, 8, threads_per_worker=threads, cores=cores)
 
 
-def measured(model: str, window_s: float) -> Measured:
+def measured(model: str, window_s: float, *, threads: int = 2, cores: int = 2) -> Measured:
     windows = live_windows(PROFILE)
     times = {window.bucket_s: {1: window_s} for window in windows}
     calibration = Calibration(model, windows, times, 1)
-    return Measured({model: calibration}, info(model))
+    return Measured({model: calibration}, info(model, threads, cores))
 
 
 def test_a_model_that_is_too_slow_is_told_of_with_the_one_to_take() -> None:
     warning = measured("small", 2.3).pace("small").warning
 
     assert warning == (
-        "The model 'small' is too slow for this machine (real-time factor 2.3): captions come "
-        "about every 2.3 s. 'base' is the largest model that it carries live."
+        "The model 'small' is too slow for this machine (real-time factor 2.30): captions come "
+        "about every 2.30 s. 'base' is the largest model that it carries live."
+    )
+
+
+def test_a_model_that_is_just_too_slow_is_not_the_one_to_take() -> None:
+    """On one of 16 cores: on all of them it would do."""
+    warning = measured("small", 1.04, threads=1, cores=16).pace("small").warning
+
+    assert warning == (
+        "The model 'small' is too slow for this machine (real-time factor 1.04): captions come "
+        "about every 1.04 s. 'base' is the largest model that it carries live."
     )
 
 

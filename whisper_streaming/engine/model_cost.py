@@ -91,6 +91,9 @@ def largest_live_model(
 ) -> str | None:
     """The largest stock model that this machine would carry for one live session.
 
+    What was measured counts more than any prediction: a stock model that was measured is live if
+    it kept up, and nothing as large as a model that did not is, whatever more threads would do.
+
     Args:
         shape: Of a model that was measured here.
         rtf: Its measured real-time factor.
@@ -102,12 +105,17 @@ def largest_live_model(
         Its name; None if even the smallest would be too slow.
     """
     speedup = (cores / threads) ** _THREADS_EXPONENT
-    live = [
-        name
-        for name in STOCK_MODELS
-        if predict_rtf(name, shape, rtf, profile, speedup=speedup)
-        <= (1.0 if stock_shape(name, shape.vocabulary_size) == shape else 1.0 / _DOUBT)
-    ]
+    measured_cost = mean_window_cost(shape, profile)
+
+    def is_live(name: str) -> bool:
+        stock = stock_shape(name, shape.vocabulary_size)
+        if stock == shape:
+            return rtf <= 1.0
+        if rtf > 1.0 and mean_window_cost(stock, profile) >= measured_cost:
+            return False
+        return predict_rtf(name, shape, rtf, profile, speedup=speedup) <= 1.0 / _DOUBT
+
+    live = [name for name in STOCK_MODELS if is_live(name)]
     return live[-1] if live else None
 
 

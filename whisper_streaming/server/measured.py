@@ -47,7 +47,7 @@ class Pace:
             return None
         text = (
             f"The model {self.model!r} is too slow for this machine (real-time factor "
-            f"{self.rtf:.1f}): captions come about every {self.rtf:.1f} s."
+            f"{self.rtf:.2f}): captions come about every {self.rtf:.2f} s."
         )
         if self.largest_live_model is None:
             return f"{text} No stock model is carried live here."
