@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 
@@ -97,6 +98,17 @@ def test_the_status_shows_sessions_and_sections_as_json() -> None:
     assert status["engine"] == "scripted"
     assert status["uptime_s"] == 20.0
     assert status["admitted_clients"] == 2
+
+
+def test_a_server_that_was_started_again_can_be_told_from_the_one_before() -> None:
+    before = datetime.now(UTC).replace(microsecond=0)
+    clock = FakeClock()
+    manager = ClientManager(clock=clock)
+    first = manager.get_status()
+    clock.advance(5.0)
+
+    assert manager.get_status()["started_at"] == first["started_at"]
+    assert before <= datetime.fromisoformat(str(first["started_at"])) <= datetime.now(UTC)
 
 
 # -- what the machine carries

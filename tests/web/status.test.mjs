@@ -18,6 +18,7 @@ const SCHEDULER = { started: 0, queue_wait_s: 0, batches: 0, requests: 0, decode
 
 function status({ scheduler = {}, ...others } = {}) {
   return {
+    started_at: "2026-11-21T09:30:00.250+00:00",
     uptime_s: 0,
     current_clients: 0,
     busy_clients: 0,
@@ -104,8 +105,10 @@ test("a decode that ends counts at once, and no load is above all of it", () => 
 
 test("a server that was started again counts from nothing", () => {
   const history = new History();
-  history.add(0, status({ uptime_s: 500, admitted_clients: 40, scheduler: { decode_s: 99 } }));
-  history.add(2, status({ uptime_s: 1, admitted_clients: 1, scheduler: { decode_s: 0.5 } }));
+  history.add(0, status({ uptime_s: 5, admitted_clients: 40, scheduler: { decode_s: 2 } }));
+  // Between two answers it ran for longer than before: this page had slept.
+  const started_at = "2026-11-21T09:30:10.500+00:00";
+  history.add(30, status({ started_at, uptime_s: 20, admitted_clients: 1, scheduler: { decode_s: 9 } }));
 
   assert.equal(history.samples[1].values.decoders, null);
   assert.equal(history.samples[1].values.admitted, 0);

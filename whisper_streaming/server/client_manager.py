@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -108,6 +109,7 @@ class ClientManager:
         self.max_connection_time = max_connection_time
         self._clock = clock
         self._created = clock()
+        self._started_at = datetime.now(UTC)
         self._places: dict[int, Place] = {}
         self._load: Load | None = None
         self._admitted = 0
@@ -187,6 +189,7 @@ class ClientManager:
             "max_connection_time_s": self.max_connection_time,
             "admitted_clients": self._admitted,
             "refused_clients": self._refused,
+            "started_at": self._started_at.isoformat(timespec="milliseconds"),
             "uptime_s": round(now - self._created, 3),
             "sessions": [place.describe(now) for place in self._places.values()],
             **{name: describe() for name, describe in self._sections.items()},

@@ -10,6 +10,7 @@ const COUNT_S = 60;
  * What `/status` gives, as far as it is used here.
  *
  * @typedef {object} Status
+ * @property {string} started_at Another one after a restart.
  * @property {number} uptime_s
  * @property {number} current_clients
  * @property {number} busy_clients
@@ -63,8 +64,7 @@ export class History {
    */
   add(atS, status) {
     const last = this.#states.at(-1);
-    // A server that was started again counts from 0.
-    if (last && status.uptime_s < last.status.uptime_s) this.#states = [];
+    if (last && isRestarted(last.status, status)) this.#states = []; // it counts from 0
     this.#states.push({ atS, status });
     this.#states = this.#states.filter((state) => state.atS >= atS - COUNT_S);
     this.#keep({ atS, values: valuesOf(this.#states) });
@@ -121,6 +121,16 @@ export class History {
     this.samples.push(sample);
     this.samples = this.samples.filter((each) => each.atS >= sample.atS - KEPT_S);
   }
+}
+
+/**
+ * Whether the server was started again. How long it runs does not tell: this page may have slept.
+ *
+ * @param {Status} before
+ * @param {Status} status
+ */
+export function isRestarted(before, status) {
+  return status.started_at !== before.started_at;
 }
 
 /**

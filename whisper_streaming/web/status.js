@@ -1,7 +1,7 @@
 // The operator's page: asks the server for its numbers again and again, and draws them.
 
 import { Chart } from "./status-chart.js";
-import { History } from "./status-history.js";
+import { History, isRestarted } from "./status-history.js";
 import { PLANS } from "./status-plans.js";
 import { Table, rowsOfNumbers, rowsOfSessions, showFacts } from "./status-tables.js";
 import { formatAgo, formatDuration } from "./status-text.js";
@@ -52,7 +52,7 @@ async function poll() {
   const status = await fetchJson("status").catch(showUnreachable);
   if (isPaused) return;
   if (status) {
-    if (newest && status.uptime_s < newest.uptime_s) await checkVersion();
+    if (newest && isRestarted(newest, status)) await checkVersion();
     newest = status;
     answeredAt = new Date();
     history.add(now(), status);
