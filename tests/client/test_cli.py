@@ -158,6 +158,32 @@ def test_a_file_that_cannot_be_written_is_noticed_before_the_session(
     assert server.peers == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        pytest.param(["--sample-rate", "8000"], "--sample-rate is for raw samples only", id="rate"),
+        pytest.param(["--channels", "2"], "--channels is for raw samples only", id="channels"),
+        pytest.param(
+            ["--audio-file", "-", "--sample-rate", "8000"],
+            "--sample-rate is for raw samples only",
+            id="a recording on standard input",
+        ),
+        pytest.param(
+            ["--raw-format", "int16"], "--raw-format is for samples on standard input", id="a file"
+        ),
+    ],
+)
+def test_flags_of_raw_samples_are_refused_where_they_would_do_nothing(
+    arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running(friendly) as server:
+        status = listen(server, *arguments)
+
+    assert status == 2
+    assert reason in capsys.readouterr().err
+    assert server.peers == []
+
+
 def test_the_notice_of_the_server_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     async def warn(peer: Peer) -> None:
         await peer.accept(notice="demo: understands synthetic voices only")

@@ -23,6 +23,7 @@ from whisper_streaming.client.display import (
 from whisper_streaming.client.microphone import list_devices
 from whisper_streaming.client.outputs import write_file
 from whisper_streaming.client.result import TranscriptionResult
+from whisper_streaming.client.source import STANDARD_INPUT
 from whisper_streaming.client.subtitles import FORMATS, render
 from whisper_streaming.client.websocket_client import TranscriptionClient
 from whisper_streaming.core.audio import SAMPLE_RATE
@@ -91,6 +92,7 @@ def run(
     try:
         if arguments.list_devices:
             return _print_devices()
+        _check_raw_flags(arguments)
         with prepare(arguments):
             return _transcribe(arguments)
     except KeyboardInterrupt:
@@ -134,8 +136,8 @@ def _transcribe(arguments: argparse.Namespace) -> int:
         with display:
             result = client(
                 arguments.audio_file,
-                sample_rate=arguments.sample_rate,
-                channels=arguments.channels,
+                sample_rate=_or(arguments.sample_rate, SAMPLE_RATE),
+                channels=_or(arguments.channels, 1),
                 raw_format=arguments.raw_format,
             )
             # Before the captions, which may go to a terminal or pipe that is gone by now.
@@ -149,6 +151,10 @@ def _transcribe(arguments: argparse.Namespace) -> int:
             _write(exc.result.translated(), translation, rules)
         raise
     return _judge(result)
+
+
+def _or(given: int | None, default: int) -> int:
+    return default if given is None else given
 
 
 def _judge(result: TranscriptionResult) -> int:
@@ -174,6 +180,27 @@ def _outputs(arguments: argparse.Namespace) -> dict[str, Path]:
             check_folder(path, f"--output-{name}")
             outputs[name] = path
     return outputs
+
+
+def _check_raw_flags(arguments: argparse.Namespace) -> None:
+    """Refuse what would have no effect, before anything is started.
+
+    Raises:
+        ConfigurationError: If a flag of raw samples is given for another source.
+    """
+    if arguments.raw_format is not None and arguments.audio_file != STANDARD_INPUT:
+        raise ConfigurationError(
+            "--raw-format is for samples on standard input: add --audio-file - and pipe them in"
+        )
+    if arguments.raw_format is not None:
+        return
+    flags = {"--sample-rate": arguments.sample_rate, "--channels": arguments.channels}
+    for flag, value in flags.items():
+        if value is not None:
+            raise ConfigurationError(
+                f"{flag} is for raw samples only, with --audio-file - and --raw-format; "
+                "a microphone or a recording with a header knows its own"
+            )
 
 
 def _translation_output(arguments: argparse.Namespace) -> dict[str, Path]:
@@ -311,11 +338,11 @@ def _add_audio_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--sample-rate",
         type=int,
-        default=SAMPLE_RATE,
-        help="of raw samples, in Hz (default: %(default)s)",
+        metavar="HZ",
+        help=f"of raw samples, only with --raw-format (default: {SAMPLE_RATE})",
     )
     group.add_argument(
-        "--channels", type=int, default=1, help="of raw samples (default: %(default)s)"
+        "--channels", type=int, help="of raw samples, only with --raw-format (default: 1)"
     )
 
 
