@@ -131,8 +131,18 @@ def test_a_variable_that_lacks_an_underscore_is_an_error(variable: str, meant: s
         load_config(environ={variable: "3"})
 
 
-def test_variables_of_others_are_left_alone() -> None:
-    assert load_config(environ={"WHISPER_STREAMING_HOME": "/srv"}) == ServerConfig()
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("WHISPER_STREAMING_HOME", "/srv"),
+        # Kubernetes gives them to every container beside a service of our name.
+        ("WHISPER_STREAMING_PORT", "tcp://10.0.0.11:9090"),
+        ("WHISPER_STREAMING_SERVICE_PORT", "9090"),
+        ("WHISPER_STREAMING_PORT_9090_TCP_ADDR", "10.0.0.11"),
+    ],
+)
+def test_variables_of_others_are_left_alone(variable: str, value: str) -> None:
+    assert load_config(environ={variable: value}) == ServerConfig()
 
 
 def test_a_group_is_no_value() -> None:

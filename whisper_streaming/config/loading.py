@@ -18,6 +18,8 @@ from whisper_streaming.errors import ConfigurationError, describe_problems, dott
 ENV_PREFIX: Final = "WHISPER_STREAMING__"
 
 _LOOSE_PREFIX: Final = "WHISPER_STREAMING_"
+_SERVICE_ADDRESSES: Final = ("tcp://", "udp://", "sctp://")
+"""Kubernetes sets ``WHISPER_STREAMING_PORT=tcp://...`` beside a service of that name."""
 
 
 def load_config(
@@ -42,7 +44,7 @@ def load_config(
     for name, value in (environ or {}).items():
         if name.startswith(ENV_PREFIX):
             _set(tree, name.removeprefix(ENV_PREFIX).lower().split("__"), value)
-        elif name.startswith(_LOOSE_PREFIX):
+        elif name.startswith(_LOOSE_PREFIX) and not value.startswith(_SERVICE_ADDRESSES):
             _refuse_lost_underscore(name)
     for name, flag in (flags or {}).items():
         _set(tree, name.split("."), flag)
