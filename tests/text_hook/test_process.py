@@ -1,6 +1,7 @@
 """A hook may do to its process what it likes."""
 
 import logging
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from whisper_streaming.errors import TextHookError
+from whisper_streaming.errors import ConfigurationError, TextHookError
 from whisper_streaming.text_hook import TextFacts
 from whisper_streaming.text_hook.hook_process import HookProcess
 
@@ -95,6 +96,16 @@ def test_one_that_always_ends_is_left_alone_for_a_while(process: HookProcess) ->
 
     with pytest.raises(TextHookError, match="rests after it ended several times"):
         process.prepare()
+
+
+def test_one_that_ended_may_not_be_signalled_on_a_mac(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(group: int, number: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "killpg", refuse)
+
+    with pytest.raises(ConfigurationError, match="No module named 'nobodys_hooks'"):
+        HookProcess("nobodys_hooks:one").start()
 
 
 @pytest.mark.parametrize(

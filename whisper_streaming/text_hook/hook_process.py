@@ -183,5 +183,6 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
     if os.name != "posix":
         process.kill()
         return
-    with contextlib.suppress(ProcessLookupError):
+    # The latter is what macOS says of a group in which all have ended.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
