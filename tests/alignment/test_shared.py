@@ -115,6 +115,31 @@ async def test_a_language_without_a_model_is_asked_for_once_and_complained_of() 
     aligner.close()
 
 
+async def test_a_model_that_breaks_while_it_is_loaded_is_not_loaded_for_each_word() -> None:
+    asked: list[str] = []
+
+    def break_down(language: str) -> AlignModel:
+        asked.append(language)
+        raise ImportError("this torch was built for another machine")
+
+    models = AlignModels(break_down, hold_s=None, languages=[])
+    aligner = SharedAligner(models)
+
+    await loaded(aligner, "de")
+    assert await align(aligner, "de") is None
+
+    assert asked == ["de"]
+    aligner.close()
+
+
+def test_a_first_model_that_breaks_while_it_is_loaded_is_an_error() -> None:
+    def break_down(language: str) -> AlignModel:
+        raise ImportError("this torch was built for another machine")
+
+    with pytest.raises(ModelLoadError, match="'en' does not run: this torch was built"):
+        AlignModels(break_down, hold_s=None, languages=["en"])
+
+
 async def test_a_model_that_could_not_be_had_is_asked_for_again_later() -> None:
     now = 0.0
     loader = Loader()

@@ -119,9 +119,11 @@ class AlignModels:
             ModelLoadError: If it cannot be loaded, or does not run.
         """
         logger.info("loading the align model of %r ...", language)
-        model = self._load(language)
         try:
+            model = self._load(language)
             took_s = min(_time_to_hear(model) for _ in range(2))
+        except ModelLoadError:
+            raise
         except Exception as exc:  # whatever torch and the code of the model raise
             raise ModelLoadError(f"the align model of {language!r} does not run: {exc}") from exc
         hold_s = self._hold_s
