@@ -13,6 +13,7 @@ from whisper_streaming.client.display import (
     open_caption,
 )
 from whisper_streaming.client.result import TranscriptSegment
+from whisper_streaming.errors import ClientError
 
 
 def done(start: float, text: str) -> TranscriptSegment:
@@ -71,6 +72,17 @@ def test_a_reader_that_left_is_told_once_and_again_at_the_end(kind: type[PlainCa
             display("", state)
 
     assert left == ["left"]
+
+
+def test_a_reader_that_left_does_not_hide_why_the_session_failed() -> None:
+    """Else nobody would write the files of what was heard until then."""
+
+    class Abandoned(io.StringIO):
+        def flush(self) -> None:
+            raise BrokenPipeError
+
+    with pytest.raises(ClientError, match="gone"), PlainCaptions(Abandoned(), io.StringIO()):
+        raise ClientError("the server is gone")
 
 
 def test_a_terminal_shows_completed_captions_once_and_clears_the_open_one() -> None:

@@ -124,7 +124,8 @@ class PlainCaptions:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.flush()
+        if exc is None:  # else it would hide what went wrong, and what was heard until then
+            self.flush()
 
     def __call__(self, text: str, segments: list[TranscriptSegment]) -> None:
         completed = [segment for segment in segments if segment["completed"]]
