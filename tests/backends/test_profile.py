@@ -103,7 +103,7 @@ def test_a_profile_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_leaves_the_old_profile(tmp_path: Path) -> None:
+def test_a_full_disk_leaves_the_old_profile_and_nothing_else(tmp_path: Path) -> None:
     write_profile(StreamingProfile(bucket_pad_s=0.25), tmp_path / "streaming.json")
     (tmp_path / "streaming.json.partial").symlink_to("/dev/full")
 
@@ -111,6 +111,7 @@ def test_a_full_disk_leaves_the_old_profile(tmp_path: Path) -> None:
         write_profile(StreamingProfile(), tmp_path / "streaming.json")
 
     assert load_profile(tmp_path).bucket_pad_s == 0.25
+    assert [path.name for path in tmp_path.iterdir()] == ["streaming.json"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from types import UnionType
@@ -49,6 +50,8 @@ def write_profile(profile: StreamingProfile, path: Path) -> None:
         partial.write_text(text, encoding="utf-8")
         partial.replace(path)  # a full disk leaves the old profile whole
     except OSError as exc:
+        with suppress(OSError):
+            partial.unlink()
         raise ConfigurationError(f"cannot write {path}: {exc.strerror}") from exc
 
 
