@@ -17,7 +17,7 @@ NAME = PACKAGE.name
 ALLOWED = {
     "errors": set(),
     "version": set(),
-    "cli_flags": set(),
+    "cli_flags": {"errors"},
     "machine": set(),
     "core": {"errors"},
     "config": {"errors"},
@@ -79,20 +79,20 @@ ALLOWED = {
     "__init__": {"version", "live_kit"},
     "__main__": {"cli"},
     "cli": {
-        "version", "cli_flags", "server", "listen", "transcribe", "model_listing", "demo", "doctor",
-        "bench",
+        "version", "errors", "cli_flags", "server", "listen", "transcribe", "model_listing", "demo",
+        "doctor", "bench",
     },
     "bench": {
         "backends", "vad", "engine", "live", "server", "wire", "core", "config", "errors",
         "media", "evaluate", "cli_flags", "version", "machine",
     },
-    "model_listing": {"backends"},
+    "model_listing": {"backends", "cli_flags"},
     "demo": {
         "client", "backends", "vad", "engine", "core", "config", "errors", "media",
         "local_server", "evaluate", "cli_flags",
     },
     "evaluate": {"core"},
-    "doctor": {"client", "server", "backends", "config", "errors", "round_trip"},
+    "doctor": {"client", "server", "backends", "cli_flags", "config", "errors", "round_trip"},
     "round_trip": {"client", "backends", "core", "config", "media", "local_server"},
     "local_server": {"server", "config", "errors"},
     "listen": {"server", "client", "config", "errors", "local_server", "cli_flags"},

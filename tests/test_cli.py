@@ -4,11 +4,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from whisper_streaming import __version__, cli
 from whisper_streaming.cli import COMMANDS, Command, main
+
+FULL_DISK = Path("/dev/full")
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -33,6 +36,19 @@ def test_a_reader_that_leaves_is_no_fault_of_the_program() -> None:
         done = subprocess.run(program, stdout=stdout, stderr=subprocess.PIPE, timeout=60)
 
     assert done.stderr == b""
+    assert done.returncode == 1
+
+
+@pytest.mark.skipif(not FULL_DISK.exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", [["models"], ["--version"], ["--help"]])
+def test_a_full_disk_is_told_in_one_line(arguments: list[str]) -> None:
+    with FULL_DISK.open("wb") as stdout:
+        program = [sys.executable, "-m", "whisper_streaming", *arguments]
+        done = subprocess.run(program, stdout=stdout, stderr=subprocess.PIPE, timeout=60)
+
+    assert done.stderr == (
+        b"whisper-streaming: error: standard output cannot be written: No space left on device\n"
+    )
     assert done.returncode == 1
 
 

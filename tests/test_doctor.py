@@ -249,6 +249,22 @@ def test_a_transcription_that_hears_too_little_is_a_fault(monkeypatch: pytest.Mo
     assert "heard: sherlock holmes" in finding.detail
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "_checks", lambda device, port: [check_python])
+    with Path("/dev/full").open("w") as stdout:
+        monkeypatch.setattr("sys.stdout", stdout)
+        status = doctor.main([])
+
+    assert status == 1
+    assert capsys.readouterr().err == (
+        "whisper-streaming doctor: error: standard output cannot be written: "
+        "No space left on device\n"
+    )
+
+
 def speed_of(rtf: float) -> Finding:
     """What the doctor says of a machine where the embedded model has this real-time factor."""
     profile = StreamingProfile(bucket_pad_s=0.0)

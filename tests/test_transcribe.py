@@ -25,6 +25,7 @@ from whisper_streaming.transcribe import main
 DATA = Path(__file__).parent / "data"
 ENGLISH = DATA / "en-1-slt.flac"
 GERMAN = DATA / "lang-de.flac"
+FULL_DISK = Path("/dev/full")
 DEMO = ("--model", "demo")
 SENTENCES = 2
 """Of an excerpt: tests that are not about the length of a recording need no more."""
@@ -339,6 +340,22 @@ def test_an_empty_recording_is_told_by_its_name_once(
         assert main([str(path), "--host", "127.0.0.1", "--port", str(server.port)]) == 1
 
     assert capsys.readouterr().err == f"{path} is empty\n"
+
+
+@pytest.mark.skipif(not FULL_DISK.exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("flags", [[], ["--format", "srt"]], ids=["live", "at the end"])
+def test_a_terminal_of_a_full_disk_is_told_in_one_line(
+    flags: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running(timed_words) as server, FULL_DISK.open("w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        address = ["--host", "127.0.0.1", "--port", str(server.port)]
+        status = main([str(ENGLISH), *address, *flags])
+
+    assert status == 1
+    assert capsys.readouterr().err == (
+        "whisper-streaming transcribe: standard output cannot be written: No space left on device\n"
+    )
 
 
 async def timed_words(peer: Peer) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from whisper_streaming.cli_flags import stop_printing
+from whisper_streaming.cli_flags import print_text, stop_printing
+from whisper_streaming.errors import OutputError
 from whisper_streaming.version import __version__
 
 USAGE_ERROR: Final = 2
@@ -26,29 +27,35 @@ class Command:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:  # also while a command is still being imported
+        return INTERRUPTED
+    except BrokenPipeError:
+        stop_printing()
+        return 1
+    except OutputError as error:
+        sys.stderr.write(f"whisper-streaming: error: {error}\n")
+        return error.exit_status
+
+
+def _run(arguments: Sequence[str]) -> int:
     if not arguments:
         sys.stderr.write(_help())
         return USAGE_ERROR
     name, rest = arguments[0], arguments[1:]
     if name in ("-h", "--help", "help"):
-        sys.stdout.write(_help())
+        print_text(_help())
         return 0
     if name in ("-V", "--version"):
-        sys.stdout.write(f"whisper-streaming {__version__}\n")
+        print_text(f"whisper-streaming {__version__}\n")
         return 0
     command = next((command for command in COMMANDS if command.name == name), None)
     if command is None:
         names = ", ".join(command.name for command in COMMANDS)
         sys.stderr.write(f"whisper-streaming: there is no command {name!r}; there are: {names}\n")
         return USAGE_ERROR
-    try:
-        return command.run(rest)
-    except KeyboardInterrupt:  # also while a command is still being imported
-        return INTERRUPTED
-    except BrokenPipeError:
-        stop_printing()
-        return 1
+    return command.run(rest)
 
 
 def _help() -> str:

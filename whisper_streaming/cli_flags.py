@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from whisper_streaming.errors import OutputError
+
 
 class FlagParser(argparse.ArgumentParser):
     """An argument parser that reads ``--max_clients`` as ``--max-clients``.
@@ -91,8 +93,25 @@ def print_any_text() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def print_text(text: str) -> None:
+    """Print to standard output, and see to it that it gets there.
+
+    Raises:
+        BrokenPipeError: If nobody reads it any more.
+        OutputError: If it cannot be written; nothing else is printed then, either.
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        stop_printing()
+        raise OutputError(exc) from exc
+
+
 def stop_printing() -> None:
-    """Throw away what is still to be printed: nobody reads it any more, as with ``| head``."""
+    """Throw away what is still to be printed: nobody gets it any more, as with ``| head``."""
     # Without this Python tries once more when it ends, and complains.
     with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())

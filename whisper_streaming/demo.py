@@ -16,7 +16,7 @@ from rich.console import Console
 from whisper_streaming.backends import create_backend
 from whisper_streaming.backends.base import DEMO
 from whisper_streaming.backends.model_store import DEMO_PATH
-from whisper_streaming.cli_flags import FlagParser, print_any_text
+from whisper_streaming.cli_flags import FlagParser, print_any_text, print_text
 from whisper_streaming.client import TranscriptionClient, TranscriptionResult, TranscriptSegment
 from whisper_streaming.client.display import Display, LiveCaptions, PlainCaptions
 from whisper_streaming.config import BackendSettings, LimitSettings, ServerConfig
@@ -243,5 +243,4 @@ def _show(performance: Performance, verdict: Verdict) -> None:
     lines += ["", *(f"FAULT: {fault}" for fault in verdict.faults)]
     if not verdict.faults:
         lines.append("ok: every sample is accounted for.")
-    sys.stdout.write("\n".join(lines) + "\n")
-    sys.stdout.flush()
+    print_text("\n".join(lines) + "\n")

@@ -1,7 +1,7 @@
 """``whisper-streaming doctor``: checks an installation, one line each, ok or the fix.
 
-It has to run, and to say what is missing, where anything is missing. So only the standard
-library is imported here, and each check imports what it looks at.
+It has to run, and to say what is missing, where anything is missing. So nothing is imported here
+that needs more than the standard library, and each check imports what it looks at.
 """
 
 import argparse
@@ -18,6 +18,9 @@ from enum import Enum
 from functools import partial
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Final, Literal
+
+from whisper_streaming.cli_flags import print_text
+from whisper_streaming.errors import OutputError
 
 if TYPE_CHECKING:
     from whisper_streaming.server.measured import Measured
@@ -100,7 +103,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="port that has to be free for the server (default: %(default)s)",
     )
     arguments = parser.parse_args(argv)
-    return report(_checks(arguments.device, arguments.port), sys.stdout.write)
+    try:
+        return report(_checks(arguments.device, arguments.port), print_text)
+    except OutputError as error:
+        sys.stderr.write(f"{parser.prog}: error: {error}\n")
+        return error.exit_status
 
 
 def report(checks: Iterable[Callable[[], Finding]], write: Callable[[str], object]) -> int:

@@ -27,6 +27,7 @@ WhisperStreamingError            .public_reason  .close_code  .retryable
 ├── SpeechError                  text cannot be spoken or played
 ├── TranslationError             a passage cannot be translated; its words are there all the same
 ├── BenchmarkError               a measurement that cannot be made        exit status 1
+├── OutputError                  standard output cannot be written        exit status 1
 └── ClientError                  what a client program can catch
     ├── AudioSourceError         no microphone, no such file, not audio
     ├── ServerRefused            .reason  .retry_after_s
@@ -280,6 +281,13 @@ class TranslationError(WhisperStreamingError):
 
 class BenchmarkError(WhisperStreamingError):
     """A measurement cannot be made: what is measured does not start, or cannot be had."""
+
+
+class OutputError(WhisperStreamingError):
+    """What a command has to print cannot be written, as to a full disk."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(f"standard output cannot be written: {cause.strerror}")
 
 
 def describe_problems(problems: Iterable[Mapping[str, object]]) -> str:

@@ -1,10 +1,10 @@
 """``whisper-streaming models``: what ``--model`` takes, and what is on this machine."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from whisper_streaming.backends.model_store import DEMO_PATH, PREFERRED, Hub, list_models
+from whisper_streaming.cli_flags import print_text
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -15,7 +15,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "Asks no network.",
     )
     parser.parse_args(argv)
-    sys.stdout.write(describe_models(Hub()))
+    print_text(describe_models(Hub()))
     return 0
 
 

@@ -14,7 +14,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from whisper_streaming.cli_flags import FlagParser, add_set_flag, print_any_text, stop_printing
+from whisper_streaming.cli_flags import (
+    FlagParser,
+    add_set_flag,
+    print_any_text,
+    print_text,
+    stop_printing,
+)
 from whisper_streaming.client import TranscriptionClient, TranscriptionResult, TranscriptSegment
 from whisper_streaming.client.caption_flags import add_caption_flags, caption_rules
 from whisper_streaming.client.display import PlainCaptions
@@ -175,7 +181,7 @@ class _Program:
     def transcribe(self, file: str) -> int:
         """Transcribe one recording and write it; returns the status that it alone would give."""
         if len(self._arguments.files) > 1 and _is_for_people(self._outputs):
-            sys.stdout.write(f"== {file}\n")
+            print_text(f"== {file}\n")
         self._captions = PlainCaptions()
         self._segments = []
         bar = self._begin_bar(file)
@@ -248,7 +254,7 @@ class _Program:
             )
             self._captions.flush()
         elif self._outputs.folder is None:
-            sys.stdout.write(self._outputs.text(result))
+            print_text(self._outputs.text(result))
         else:
             return self._write_files(result, file)
         return True
@@ -259,7 +265,7 @@ class _Program:
         except ConfigurationError as exc:
             # The work is done: a disk that became full must not cost what came of it.
             sys.stderr.write(f"{exc}; here is the text\n")
-            sys.stdout.write(to_text(result))
+            print_text(to_text(result))
             return False
         for path in paths:
             sys.stderr.write(f"wrote {path}\n")

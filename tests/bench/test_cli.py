@@ -236,6 +236,23 @@ SIMULATED = ["latency", "--only", "simulated", *SCRIPTED]
 
 
 @pytest.mark.skipif(not FULL_DISK.exists(), reason="needs /dev/full")
+def test_the_json_is_written_though_the_table_cannot_be_printed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = folder / "report.json"
+    with FULL_DISK.open("w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        status = main([*SIMULATED, "--audio", str(folder), "--json", str(path)])
+
+    assert status == 1
+    assert capsys.readouterr().err == (
+        "whisper-streaming bench latency: error: standard output cannot be written: "
+        "No space left on device\n"
+    )
+    assert json.loads(path.read_text(encoding="utf-8"))["rows"]
+
+
+@pytest.mark.skipif(not FULL_DISK.exists(), reason="needs /dev/full")
 def test_a_full_disk_is_told_after_the_table(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

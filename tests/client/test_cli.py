@@ -23,6 +23,7 @@ from whisper_streaming.version import __version__
 
 REPOSITORY = Path(__file__).parent.parent.parent
 SCRIPT = REPOSITORY / "example_websocket_client.py"
+FULL_DISK = Path("/dev/full")
 RECORDING = REPOSITORY / "tests" / "data" / "lang-de.flac"
 
 # What the guide's table of client settings says, as the options message carries it.
@@ -118,6 +119,21 @@ def test_a_reader_that_leaves_costs_no_files(
     assert status == 1
     assert (tmp_path / "a.txt").read_text() == "Hello world.\nGood bye.\n"
     assert caplog.messages == []
+
+
+@pytest.mark.skipif(not FULL_DISK.exists(), reason="needs /dev/full")
+def test_captions_on_a_full_disk_cost_no_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running(friendly) as server, FULL_DISK.open("w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        status = listen(server, "--output-txt", str(tmp_path / "a.txt"))
+
+    assert status == 1
+    assert (tmp_path / "a.txt").read_text() == "Hello world.\nGood bye.\n"
+    assert capsys.readouterr().err.endswith(
+        ": standard output cannot be written: No space left on device\n"
+    )
 
 
 def test_nobody_is_listened_to_for_a_reader_that_left(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Captions in the terminal and in a pipe."""
 
+import errno
 import io
 
 import pytest
@@ -13,7 +14,7 @@ from whisper_streaming.client.display import (
     open_caption,
 )
 from whisper_streaming.client.result import TranscriptSegment
-from whisper_streaming.errors import ClientError
+from whisper_streaming.errors import ClientError, OutputError
 
 
 def done(start: float, text: str) -> TranscriptSegment:
@@ -83,6 +84,22 @@ def test_a_reader_that_left_does_not_hide_why_the_session_failed() -> None:
 
     with pytest.raises(ClientError, match="gone"), PlainCaptions(Abandoned(), io.StringIO()):
         raise ClientError("the server is gone")
+
+
+def test_a_full_disk_is_told_once_and_again_at_the_end() -> None:
+    class Full(io.StringIO):
+        def flush(self) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    left: list[str] = []
+    display = PlainCaptions(Full(), io.StringIO())
+    display.on_gone = lambda: left.append("left")
+
+    with pytest.raises(OutputError, match="cannot be written: No space left"), display:
+        for state in STATES:
+            display("", state)
+
+    assert left == ["left"]
 
 
 def test_a_terminal_shows_completed_captions_once_and_clears_the_open_one() -> None:

@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from whisper_streaming.bench.output_file import check_output_file
 from whisper_streaming.bench.plot import check_plot, draw
 from whisper_streaming.bench.report import Report
-from whisper_streaming.cli_flags import FlagParser, print_any_text, stop_printing
+from whisper_streaming.cli_flags import FlagParser, print_any_text, print_text, stop_printing
 from whisper_streaming.errors import BenchmarkError, WhisperStreamingError
 
 USAGE_ERROR: Final = 2
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return USAGE_ERROR
     name, rest = words[0], words[1:]
     if name in ("-h", "--help", "help"):
-        sys.stdout.write(_help())
+        print_text(_help())
         return 0
     benchmark = next((each for each in BENCHMARKS if each.name == name), None)
     if benchmark is None:
@@ -94,8 +94,10 @@ def _measure(benchmark: Benchmark, argv: Sequence[str]) -> int:
             report = benchmark.load().run(arguments)
         report = replace(report, command=shlex.join(["whisper-streaming", "bench",
                                                      benchmark.name, *argv]))  # fmt: skip
-        _print(report)
-        _write_files(report, arguments)
+        try:
+            _print(report)
+        finally:
+            _write_files(report, arguments)  # they are wanted all the same
     except KeyboardInterrupt:
         return INTERRUPTED
     except WhisperStreamingError as error:
@@ -128,10 +130,9 @@ def _check_output(arguments: argparse.Namespace) -> None:
 
 def _print(report: Report) -> None:
     try:
-        sys.stdout.write(report.as_text() + "\n")
-        sys.stdout.flush()
+        print_text(report.as_text() + "\n")
     except BrokenPipeError:
-        stop_printing()  # the files are wanted all the same
+        stop_printing()
 
 
 def _write_files(report: Report, arguments: argparse.Namespace) -> None:

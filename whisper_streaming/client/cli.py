@@ -11,7 +11,13 @@ from typing import Final
 from rich.console import Console
 
 from whisper_streaming.captions import CaptionRules
-from whisper_streaming.cli_flags import FlagParser, print_any_text, program_name, stop_printing
+from whisper_streaming.cli_flags import (
+    FlagParser,
+    print_any_text,
+    print_text,
+    program_name,
+    stop_printing,
+)
 from whisper_streaming.client.base import AUTO_LANGUAGE
 from whisper_streaming.client.caption_flags import add_caption_flags, caption_rules
 from whisper_streaming.client.display import (
@@ -254,7 +260,7 @@ def _print_devices() -> int:
     devices = list_devices()
     for device in devices:
         mark = "*" if device.is_default else " "
-        sys.stdout.write(
+        print_text(
             f"{mark} {device.index:>3}  {device.name}  ({device.channels} channels, "
             f"{device.sample_rate} Hz)\n"
         )

@@ -3,8 +3,6 @@
 Final translations follow their captions, each on a line of its own.
 """
 
-import errno
-import os
 import sys
 from collections.abc import Callable
 from types import TracebackType
@@ -14,8 +12,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from whisper_streaming.cli_flags import stop_printing
 from whisper_streaming.client.result import TranscriptSegment, TranslatedSegment
 from whisper_streaming.client.subtitles import one_line
+from whisper_streaming.errors import OutputError
 
 
 class Display(Protocol):
@@ -96,22 +96,22 @@ class LiveCaptions:
 class PlainCaptions:
     """One line per completed caption, for pipes and files; nothing is overwritten.
 
-    A reader who goes away (``| head``) ends no session, whose transcript may be wanted elsewhere,
-    too: ``on_gone`` is called, and :meth:`flush` tells it in the end.
+    A reader who goes away (``| head``), or a full disk, ends no session, whose transcript may be
+    wanted elsewhere, too: ``on_gone`` is called, and :meth:`flush` tells it in the end.
 
     Args:
         captions: Where captions go.
         notices: Where everything else goes.
 
     Attributes:
-        on_gone: Called once when nobody reads the captions any more.
+        on_gone: Called once when nobody gets the captions any more.
     """
 
     def __init__(self, captions: TextIO | None = None, notices: TextIO | None = None) -> None:
         self.on_gone: Callable[[], object] = lambda: None
         self._captions = captions or sys.stdout
         self._notices = notices or sys.stderr
-        self._is_gone = False
+        self._failure: OSError | None = None
         self._shown = 0
         self._shown_translations = 0
 
@@ -147,19 +147,26 @@ class PlainCaptions:
 
         Raises:
             BrokenPipeError: If nobody reads it.
+            OutputError: If it cannot be written.
         """
-        if self._is_gone:
-            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
-        self._captions.flush()
+        match self._failure:
+            case None:
+                self._captions.flush()
+            case BrokenPipeError():
+                raise self._failure
+            case failure:
+                raise OutputError(failure) from failure
 
     def _print(self, line: str) -> None:
-        if self._is_gone:
+        if self._failure is not None:
             return
         try:
             self._captions.write(f"{line}\n")
             self._captions.flush()
-        except BrokenPipeError:
-            self._is_gone = True
+        except OSError as exc:
+            self._failure = exc
+            if self._captions is sys.stdout:
+                stop_printing()
             self.on_gone()
 
 
