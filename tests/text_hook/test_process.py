@@ -2,6 +2,7 @@
 
 import logging
 import os
+import select
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -16,7 +17,7 @@ from whisper_streaming.text_hook.hook_process import HookProcess
 FACTS = TextFacts(uid="a", language="en", speaker=None, is_final=True)
 
 MODULE = r"""
-import os, re, sys, time
+import os, re, subprocess, sys, time
 
 def hook(text, facts):
     match text:
@@ -38,6 +39,10 @@ def hook(text, facts):
             if os.fork() == 0:
                 time.sleep(600)
             os._exit(0)
+        case str() if text.startswith("abandon "):
+            pipe = os.open(text.removeprefix("abandon "), os.O_WRONLY)
+            subprocess.Popen(["sleep", "20"], pass_fds=[pipe])
+            os._exit(4)
         case "half":
             return chr(0xD83D)
     return f"{text} {facts.uid} {facts.language} {facts.is_final}"
@@ -86,6 +91,18 @@ def test_one_that_ends_is_started_anew(process: HookProcess) -> None:
     process.prepare()
 
     assert process.ask("yes", FACTS) == "yes a en True"
+
+
+def test_what_it_started_ends_with_it(process: HookProcess, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    pipe = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    with pytest.raises(TextHookError, match="ended its process with status 4"):
+        process.ask(f"abandon {tmp_path / 'pipe'}", FACTS)
+
+    ready, _, _ = select.select([pipe], [], [], 10.0)
+    assert ready, "what it started still runs"
+    assert os.read(pipe, 1) == b""
+    os.close(pipe)
 
 
 def test_one_that_always_ends_is_left_alone_for_a_while(process: HookProcess) -> None:

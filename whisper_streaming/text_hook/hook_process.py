@@ -177,9 +177,11 @@ class HookProcess:
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:
-    """End it with all that it started, which may hold its end of our pipes."""
-    if process.returncode is not None:
-        return
+    """End it with all that it started, which may hold its end of our pipes.
+
+    Also one that has just ended by itself: its number is that of its group while one is left there,
+    and nobody else's so soon.
+    """
     if os.name != "posix":
         process.kill()
         return
