@@ -61,7 +61,9 @@ class DiarizationSettings(Settings):
         "with the best guess.",
     )
     look_back_s: Seconds = Field(
-        default=20.0, description="A speaker is not corrected that was named longer ago."
+        default=20.0,
+        description="Only words that end at most so long before the newest final one get another "
+        "speaker later.",
     )
 
     @model_validator(mode="after")
@@ -88,7 +90,8 @@ class TranslationSettings(Settings):
     target_language: str | None = Field(
         default=None,
         min_length=2,
-        description="Language of sessions that name none. None: these are not translated.",
+        description="Language of sessions that name none and can show a translation, or are "
+        "recorded. None: these are not translated.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="Where translation models run."

@@ -80,11 +80,13 @@ class SpeakerStage:
     ) -> None:
         self._embedder = embedder
         self._hold_s = hold_s
+        self._look_back_s = rules.look_back_s
         self._is_live = is_live
         self._voices = Voices(rules, max_stretches=MAX_STRETCHES if is_live else None)
         self._spans = SpanFinder()
         self._audio = AudioBuffer()
         self._due: deque[_Plan] = deque()
+        self._newest_s = 0.0  # where the newest word ends
         self._has_failed = False
 
     def receive_audio(self, samples: FloatArray) -> None:
@@ -124,9 +126,18 @@ class SpeakerStage:
         ]
         if plan is not None:
             plan.said = said
+        if is_over and was_behind and self._due:
+            self._fail("the embedder does not answer")
         notice = [_FAILED] if self._has_failed and not had_failed else []
+        corrected = self._lately(corrected, words)
         revisions = _revisions(corrected, self._voices.heard_times()) if corrected else []
         return [*notice, *revisions, *_with_labels(events, said)]
+
+    def _lately(self, corrected: dict[_Times, int], newest: Words) -> dict[_Times, int]:
+        """Without what lies too far back: an answer may be late by minutes."""
+        self._newest_s = max([self._newest_s, *(word.end for word in newest)])
+        oldest_s = self._newest_s - self._look_back_s
+        return {times: who for times, who in corrected.items() if times[1] >= oldest_s}
 
     def _ask(self, words: Words, spans: Sequence[Span]) -> _Plan | None:
         """Ask about the words that leave now; None where there is nothing to ask, or nobody."""
@@ -136,7 +147,10 @@ class SpeakerStage:
             if self._audio.start_sample <= span.start_sample
             and span.end_sample <= self._audio.end_sample
         ]
-        if not spans or len(self._due) >= MAX_DUE:
+        if not spans:
+            return None
+        if len(self._due) >= MAX_DUE:
+            self._fail(f"{MAX_DUE} questions wait for the embedder")
             return None
         places = list(dict.fromkeys((span.start_sample, span.end_sample) for span in spans))
         # Copies: the thread reads them while the buffer goes on.
@@ -176,10 +190,8 @@ class SpeakerStage:
             plan = self._due.popleft()
             try:
                 speakers = self._hear(plan)
-            except BackendError:
-                if not self._has_failed:
-                    logger.exception("no speaker labels for some words; said once a session")
-                self._has_failed = True
+            except BackendError as error:
+                self._fail("the embedder failed", error)
                 continue
             if plan.said:
                 pairs = zip(plan.words, plan.said, speakers, strict=True)
@@ -189,6 +201,14 @@ class SpeakerStage:
             else:
                 plan.said = speakers
         return corrected
+
+    def _fail(self, why: str, error: BackendError | None = None) -> None:
+        """Some words leave with a guess for good."""
+        if not self._has_failed:
+            logger.error(
+                "no speaker labels for some words: %s; said once a session", why, exc_info=error
+            )
+        self._has_failed = True
 
     def _hear(self, plan: _Plan) -> list[int]:
         """Who speaks each word of ``plan``.
