@@ -1,5 +1,6 @@
 """Labels on the way of a session's events, whatever the embedder does."""
 
+import asyncio
 import logging
 import math
 from collections.abc import AsyncIterator, Sequence
@@ -179,9 +180,22 @@ async def test_a_hanging_embedder_gets_only_so_many_questions(
 
     assert [name for batch in events for name, _ in labels(batch)] == [str(n) for n in range(20)]
     assert events[-1] == [ENDED]
+    notices = [event for batch in events for event in batch if isinstance(event, SessionNotice)]
+    assert len(notices) == 1
     embedder.gate.set()
     await settle(thread)
     assert thread.stats().stretches <= MAX_DUE + 1
+
+
+async def test_a_short_session_is_told_that_the_embedder_hangs(
+    thread: EmbedderThread, embedder: ScriptedEmbedder
+) -> None:
+    embedder.gate.clear()
+    stage = stage_of(thread, 0, 1, hold_s=0.0)
+
+    events = await run(stage, said(1, HELLO), said(2, WHO), [ENDED])
+
+    assert [type(event) for event in events[-1]] == [SessionNotice, SessionEnded]
 
 
 async def test_a_fault_costs_labels_and_no_words(
@@ -310,6 +324,27 @@ async def test_sessions_share_the_runs_of_the_embedder(
 
     assert embedder.batches == [6]
     assert [int(np.argmax(row[0])) for row in rows] == [0, 1, 2]
+
+
+def test_a_loop_that_ends_while_the_embedder_works_leaves_it_to_the_next_one() -> None:
+    """A library's caller may run one loop after the other, and cut one off."""
+    embedder = ScriptedEmbedder()
+    thread = EmbedderThread(embedder)
+
+    async def ask_and_leave() -> None:
+        embedder.gate.clear()
+        thread.ask([voice(0)])
+        await asyncio.sleep(0)  # the run begins
+
+    async def ask() -> int:
+        embedder.gate.set()
+        async with asyncio.timeout(PATIENT):
+            return int(np.argmax((await thread.ask([voice(1)]))[0]))
+
+    asyncio.run(ask_and_leave())
+
+    assert asyncio.run(ask()) == 1
+    thread.close()
 
 
 async def test_one_bad_question_fails_alone(thread: EmbedderThread) -> None:

@@ -52,7 +52,7 @@ class EmbedderThread:
         self._embedder = embedder
         self._waiting: list[_Question] = []
         self._worker: Worker | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None  # the worker's
+        self._loop: asyncio.AbstractEventLoop | None = None  # of those who ask
         self._is_busy = False
         self._is_open = True
         self._stats = EmbedderStats()
@@ -67,15 +67,18 @@ class EmbedderThread:
         A question whose answer is cancelled before its turn is not worked on. The answer is a
         ``BackendError`` if the embedder fails or is closed.
         """
-        answer: asyncio.Future[FloatArray] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[FloatArray] = loop.create_future()
         if not self._is_open:
             answer.set_exception(BackendError("the embedder is closed"))
             return answer
+        if self._loop is not loop:
+            self._move_to(loop)
         self._waiting.append(_Question(stretches, answer))
         if not self._is_busy:
             self._is_busy = True
             # Not at once but in this turn of the loop: what other sessions ask in it joins.
-            asyncio.get_running_loop().call_soon(self._start)
+            loop.call_soon(self._start)
         return answer
 
     def close(self) -> None:
@@ -99,16 +102,17 @@ class EmbedderThread:
             answers = _embed(self._embedder, [question.stretches for question in questions])
             return lambda: self._deliver(questions, answers)
 
-        self._worker_here().submit(job)
+        if self._worker is None:
+            self._worker = Worker("speakers", asyncio.get_running_loop())
+        self._worker.submit(job)
 
-    def _worker_here(self) -> Worker:
-        """The thread, for the loop that runs here: a library's caller may begin another one."""
-        loop = asyncio.get_running_loop()
-        if self._worker is None or self._loop is not loop:
-            if self._worker is not None:
-                self._worker.stop()
-            self._worker, self._loop = Worker("speakers", loop), loop
-        return self._worker
+    def _move_to(self, loop: asyncio.AbstractEventLoop) -> None:
+        """A library's caller begins another loop; what went on in the last one ended with it."""
+        if self._worker is not None:
+            self._worker.stop()
+        self._worker, self._loop = None, loop
+        self._waiting.clear()
+        self._is_busy = False
 
     def _take_questions(self) -> list[_Question]:
         """Remove the oldest questions from the queue, as many as make one run."""
