@@ -22,10 +22,13 @@ WORDS = [Word(f" {name}", n + 0.05, n + 0.95) for n, name in enumerate(("yes", "
 """One of each voice."""
 
 
-async def heard_speakers(settings: DiarizationSettings, wishes: Configure) -> set[str | None]:
+async def heard_speakers(
+    settings: DiarizationSettings, wishes: Configure, *, is_live: bool
+) -> set[str | None]:
     """Who speaks in a session with three voices."""
     diarization = Diarization(ScriptedEmbedder(), settings)
-    stage = diarization.create_stage(
+    create = diarization.create_stage if is_live else diarization.create_patient_stage
+    stage = create(
         StageContext(
             wishes,
             set_up_session(wishes, ServerConfig(), ScriptedBackend().info),
@@ -40,6 +43,7 @@ async def heard_speakers(settings: DiarizationSettings, wishes: Configure) -> se
     return {speaker for batch in events for _, speaker in labels(batch)}
 
 
+@pytest.mark.parametrize("is_live", [True, False], ids=["live", "second look"])
 @pytest.mark.parametrize(
     ("most", "wish", "speakers"),
     [
@@ -50,11 +54,11 @@ async def heard_speakers(settings: DiarizationSettings, wishes: Configure) -> se
     ],
 )
 async def test_the_settings_and_the_client_limit_how_many_there_are(
-    most: int, wish: int | None, speakers: int
+    most: int, wish: int | None, speakers: int, is_live: bool
 ) -> None:
     settings = DiarizationSettings(enabled=True, max_speakers=most, hold_s=60.0)
 
-    heard = await heard_speakers(settings, Configure("u", max_speakers=wish))
+    heard = await heard_speakers(settings, Configure("u", max_speakers=wish), is_live=is_live)
 
     assert heard == {f"SPEAKER_{number:02d}" for number in range(speakers)}
 

@@ -30,27 +30,22 @@ class Diarization:
 
     def create_stage(self, context: StageContext) -> SpeakerStage:
         """The stage of a session; a client may only lower how many speakers there can be."""
-        settings = self._settings
-        most = min(settings.max_speakers, context.wishes.max_speakers or settings.max_speakers)
-        rules = self._rules(min(settings.min_speakers, most), most)
-        return SpeakerStage(self._thread, rules, hold_s=settings.hold_s)
+        return SpeakerStage(self._thread, self._rules(context), hold_s=self._settings.hold_s)
 
     def create_patient_stage(self, context: StageContext) -> SpeakerStage:
         """The stage of a recording that is there as a whole: it waits, and looks back over all."""
-        settings = self._settings
-        rules = replace(
-            self._rules(settings.min_speakers, settings.max_speakers), look_back_s=math.inf
-        )
+        rules = replace(self._rules(context), look_back_s=math.inf)
         return SpeakerStage(self._thread, rules, hold_s=_PATIENCE_S, is_live=False)
 
-    def _rules(self, min_speakers: int, max_speakers: int) -> VoiceRules:
-        info = self._info
+    def _rules(self, context: StageContext) -> VoiceRules:
+        settings = self._settings
+        most = min(settings.max_speakers, context.wishes.max_speakers or settings.max_speakers)
         return VoiceRules(
-            new_below=info.new_below,
-            same_above=info.same_above,
-            min_speakers=min_speakers,
-            max_speakers=max_speakers,
-            look_back_s=self._settings.look_back_s,
+            new_below=self._info.new_below,
+            same_above=self._info.same_above,
+            min_speakers=min(settings.min_speakers, most),
+            max_speakers=most,
+            look_back_s=settings.look_back_s,
         )
 
     def describe(self) -> dict[str, object]:
