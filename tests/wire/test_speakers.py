@@ -1,7 +1,7 @@
 """Who speaks, and who spoke after all, on the way to clients of both protocols."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -76,6 +76,27 @@ def test_a_revision_holds_for_what_lies_in_its_turns(
     revision = revised((1.0, 2.0, B), (4.0, 5.0, A), (5.0, 6.0, A), (7.0, 8.0, B))
 
     assert revision.speaker_of(*span) == speaker
+
+
+def test_only_turns_nearby_are_looked_at() -> None:
+    """After hours there are thousands, and each word of a second look asks."""
+    looked_at = 0
+
+    class Turns(tuple[SpeakerTurn, ...]):
+        __slots__ = ()
+
+        def __getitem__(self, index: int) -> SpeakerTurn:  # type: ignore[override]
+            nonlocal looked_at
+            looked_at += 1
+            return super().__getitem__(index)
+
+        def __iter__(self) -> Iterator[SpeakerTurn]:
+            return (self[index] for index in range(len(self)))
+
+    revision = SpeakersRevised(Turns(SpeakerTurn(n, n + 0.5, B) for n in range(1000)))
+
+    assert [revision.speaker_of(n, n + 0.5) for n in (0, 500, 999)] == [B, B, B]
+    assert looked_at < 60
 
 
 def test_open_words_get_their_speaker_and_segments_end_where_it_changes() -> None:

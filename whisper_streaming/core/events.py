@@ -1,5 +1,6 @@
 """What a session tells the outside. Times are seconds on the session's audio clock."""
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -76,7 +77,12 @@ class SpeakersRevised:
     def speaker_of(self, start: float, end: float) -> str | None:
         """Who now speaks most of what was said from ``start`` to ``end``; None if that stays."""
         shares: dict[str, float] = {}
-        for turn in self.turns:
+        # A long session has thousands of turns, and tens of thousands of words that ask.
+        first = bisect_left(self.turns, start, key=lambda turn: turn.end)
+        for index in range(first, len(self.turns)):
+            turn = self.turns[index]
+            if turn.start > end:
+                break
             shared_s = min(end, turn.end) - max(start, turn.start)
             # A word may have no length; then it is in a turn or not.
             if shared_s > 0 or (shared_s == 0 and start == end):
