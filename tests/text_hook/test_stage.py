@@ -15,6 +15,7 @@ from whisper_streaming.backends.scripted import spoken
 from whisper_streaming.config import ServerConfig, TextHookSettings
 from whisper_streaming.core.audio import SAMPLE_RATE
 from whisper_streaming.core.events import (
+    AudioAccount,
     Event,
     LanguageDetected,
     PartialUpdated,
@@ -29,11 +30,13 @@ from whisper_streaming.core.events import (
 from whisper_streaming.core.hypothesis import Word, Words, join_words
 from whisper_streaming.core.transcript import SegmentRules, Transcript
 from whisper_streaming.live.outbox import Outbox
+from whisper_streaming.live.stages import SECOND_LOOK_GOES_ON
 from whisper_streaming.live_kit import AudioProcessor
 from whisper_streaming.text_hook import TextFacts, TextHookStage
 from whisper_streaming.text_hook.rewrite import rewrite
 
 Change = Callable[[str], str]
+ENDED = SessionEnded(AudioAccount(received=0, decoded=0, silence=0, gap=0))
 
 
 async def _pass(
@@ -142,6 +145,29 @@ async def test_a_second_look_is_in_the_language_that_it_found() -> None:
     _, seen = await _pass([[TranscriptRevised((utterance,), "de")]], str.upper, language=None)
 
     assert seen == [("guten Tag", TextFacts("ann", "de", None, is_final=True))]
+
+
+async def test_a_long_second_look_gives_signs_of_life_while_it_is_rewritten() -> None:
+    now = 0.0
+
+    async def apply(words: Words, facts: TextFacts) -> Words:
+        nonlocal now
+        now += 4.0
+        return words
+
+    stage = TextHookStage(apply, SegmentRules(), uid="ann", language="en", clock=lambda: now)
+    revision = TranscriptRevised(tuple(_words("again", float(n)) for n in range(6)), "en")
+    box, left = Outbox(None), list[Sequence[Event]]()
+    box.put([LanguageDetected("en", 0.9), revision, ENDED])
+    box.close()
+    await stage.run(box, left.append)
+
+    assert left == [
+        [LanguageDetected("en", 0.9)],
+        [SECOND_LOOK_GOES_ON],
+        [SECOND_LOOK_GOES_ON],
+        [revision, ENDED],
+    ]
 
 
 async def test_words_that_the_hook_takes_away_leave_no_event() -> None:

@@ -6,15 +6,20 @@ Each session has its own chain: core, stage after stage, then its observers and 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from whisper_streaming.backends.base import BackendInfo
 from whisper_streaming.core.audio import FloatArray
-from whisper_streaming.core.events import Event
+from whisper_streaming.core.events import Event, SessionNotice
 from whisper_streaming.engine.base import Decoder
 from whisper_streaming.live.session_log import Log
 from whisper_streaming.live.session_setup import SessionSetup
 from whisper_streaming.wire.base import Configure
+
+NEWS_S: Final = 10.0
+"""Between two signs of life of a second look: clients give up on a server that is silent."""
+
+SECOND_LOOK_GOES_ON: Final = SessionNotice("a second look at the session is under way")
 
 Emit = Callable[[Sequence[Event]], None]
 """Passes events on; returns at once."""

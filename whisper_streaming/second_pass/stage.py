@@ -17,13 +17,18 @@ from whisper_streaming.core.events import (
 )
 from whisper_streaming.core.hypothesis import Words
 from whisper_streaming.errors import SlowConsumer, WhisperStreamingError
-from whisper_streaming.live.stages import CreateStage, Emit, EventSource, StageContext
+from whisper_streaming.live.stages import (
+    NEWS_S,
+    SECOND_LOOK_GOES_ON,
+    CreateStage,
+    Emit,
+    EventSource,
+    StageContext,
+)
 from whisper_streaming.second_pass.recording import Recording
 from whisper_streaming.second_pass.reviser import Reviser, RevisionRules
 from whisper_streaming.vad import Vad
 
-_NEWS_S: Final = 10.0
-"""Between two signs of life: clients give up on a server that is silent."""
 _NOT_KEPT: Final = "the audio could not be kept"
 _FLUSH_SAMPLES: Final = 5 * SAMPLE_RATE
 """Samples that wait in memory."""
@@ -230,7 +235,7 @@ class SecondPassStage:
             while not looking.done():
                 await asyncio.wait(
                     {looking, stopping},
-                    timeout=max(0.0, min(_NEWS_S, end - clock())),
+                    timeout=max(0.0, min(NEWS_S, end - clock())),
                     return_when=asyncio.FIRST_COMPLETED,
                 )
                 if looking.done():
@@ -239,7 +244,7 @@ class SecondPassStage:
                     raise _GivenUp("the server stops")
                 if clock() >= end:
                     raise _GivenUp(f"it took longer than {self._settings.timeout_s:g} s")
-                emit([SessionNotice("a second look at the session is under way")])
+                emit([SECOND_LOOK_GOES_ON])
             return looking.result()
         finally:
             looking.cancel()

@@ -1,5 +1,6 @@
 """Where the hook stands in a session: after everything else, before all who read."""
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
@@ -20,7 +21,7 @@ from whisper_streaming.core.events import (
 )
 from whisper_streaming.core.hypothesis import Word, Words, join_words
 from whisper_streaming.core.transcript import Segment, SegmentRules, Transcript, fold
-from whisper_streaming.live.stages import Emit, EventSource
+from whisper_streaming.live.stages import NEWS_S, SECOND_LOOK_GOES_ON, Emit, EventSource
 from whisper_streaming.text_hook.facts import TextFacts
 
 _ENGLISH: Final = "en"  # what Whisper translates to
@@ -42,6 +43,7 @@ class TextHookStage:
         uid: The client's name for its session.
         language: Spoken; None while it is to be detected.
         is_translated: The session gives English, whatever is spoken.
+        clock: Seconds that only go forward.
     """
 
     def __init__(
@@ -52,12 +54,14 @@ class TextHookStage:
         uid: str,
         language: str | None,
         is_translated: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._apply = apply
         self._transcript = Transcript(rules, retain=1)
         self._uid = uid
         self._language = _ENGLISH if is_translated else language
         self._is_translated = is_translated
+        self._clock = clock
         self._utterance_id = 0
         self._shows_partial = False
 
@@ -67,7 +71,13 @@ class TextHookStage:
     async def run(self, source: EventSource, emit: Emit) -> None:
         """See :class:`~whisper_streaming.live.stages.Stage`."""
         while events := await source.take():
-            changed = [each for event in events for each in await self._receive(event)]
+            changed: list[Event] = []
+            for event in events:
+                if isinstance(event, TranscriptRevised):
+                    emit(changed)  # it may take long, and nothing else should
+                    changed = [await self._revised(event, emit)]
+                else:
+                    changed += await self._receive(event)
             emit([*changed, *await self._show_open()])
         if rest := await self._commit(self._transcript.complete_open()):
             emit(rest)
@@ -91,8 +101,6 @@ class TextHookStage:
                 return [replace(event, text=await self._translated(event, text) or None)]
             case SpeakersRevised():
                 return [*await self._commit(self._transcript.apply(event)), event]
-            case TranscriptRevised():
-                return [await self._revised(event)]
             case LanguageDetected(language=language) if not self._is_translated:
                 self._language = language
         return [event]
@@ -112,8 +120,9 @@ class TextHookStage:
         words = await self._apply((Word(f" {text}", event.start, event.end),), facts)
         return join_words(words).strip()
 
-    async def _revised(self, event: TranscriptRevised) -> TranscriptRevised:
-        """By segments, as what was said live."""
+    async def _revised(self, event: TranscriptRevised, emit: Emit) -> TranscriptRevised:
+        """By segments, as what was said live, with a sign of life now and then."""
+        told_at = self._clock()
         utterances: list[Words] = []
         for utterance in event.utterances:
             words: Words = ()
@@ -122,6 +131,9 @@ class TextHookStage:
                 if event.language is not None and not self._is_translated:
                     facts = replace(facts, language=event.language)
                 words += await self._apply(segment.words, facts)
+                if self._clock() - told_at >= NEWS_S:
+                    told_at = self._clock()
+                    emit([SECOND_LOOK_GOES_ON])
             utterances.append(words)
         return replace(event, utterances=tuple(utterances))
 
