@@ -44,7 +44,10 @@ def load_stages(config: ServerConfig) -> StageSet:
             creators.append(diarization.create_stage)
             relabel.append(diarization.create_patient_stage)
             sections["diarization"] = diarization.describe
-        translation = Translation(config.translation, segment_rules(config.segment))
+        is_recorded = config.record.dir is not None
+        translation = Translation(
+            config.translation, segment_rules(config.segment), is_recorded=is_recorded
+        )
         stack.callback(translation.close)
         creators.append(translation.create_stage)
         sections["translation"] = translation.describe
@@ -54,7 +57,7 @@ def load_stages(config: ServerConfig) -> StageSet:
                 create_vad(config.vad.detector),
                 knows_voices=config.vad.detector == "silero",
                 relabel=relabel,
-                is_recorded=config.record.dir is not None,
+                is_recorded=is_recorded,
             )
             creators.append(second_pass.create_stage)
             sections["second_pass"] = second_pass.describe

@@ -15,7 +15,7 @@ from tests.translation.toy_models import build_opus
 from tests.wire.live_kit_client import LiveKitClient
 from whisper_streaming.backends.scripted import spoken
 from whisper_streaming.client import AsyncTranscriptionClient
-from whisper_streaming.config import ServerConfig, TranslationSettings
+from whisper_streaming.config import RecordSettings, ServerConfig, TranslationSettings
 
 TEXT = " ".join(WORDS)
 GERMAN = ["ich", "höre", "Katzen."]
@@ -84,6 +84,40 @@ async def test_our_client_gets_both() -> None:
 
     assert (result.text, result.translation) == (TEXT, TEXT.upper())
     assert result.complete
+
+
+async def test_the_servers_target_is_for_those_who_can_show_it() -> None:
+    async with serving(translating(target_language="en")) as server:
+        # As WhisperLive's client does, and as one that knows of no translations.
+        stock = {"enable_translation": False, "target_language": "fr"}
+        peers = []
+        for options in (stock, {}, {"summary": True, **stock}, {"summary": True}):
+            async with session(server, language="de", **options) as peer:
+                await peer.send_audio(spoken(WORDS))
+                assert await peer.finish() == TEXT
+                peers.append(peer)
+        async with connected(server, "/asr?language=de") as peer:
+            state = await finish_asr(peer, spoken(WORDS))
+
+    assert [translations(each) for each in peers] == [[], [], [], [TEXT.upper()]]
+    assert [line.get("translation") for line in state["lines"]] == [TEXT.upper()]
+
+
+async def test_who_cannot_show_a_translation_hears_nothing_of_it(tmp_path: Path) -> None:
+    """Not even that it is missing, where it is made for the record."""
+    config = translating(target_language="fr", models=[named(Broken)])
+    recording = config.model_copy(update={"record": RecordSettings(dir=str(tmp_path))})
+    heard = []
+    for each in (config, recording):
+        async with serving(each) as server, connected(server, "/stream?language=de") as peer:
+            await peer.send_audio(spoken(WORDS))
+            await peer.socket.send("END_OF_AUDIO")
+            heard.append([message async for message in peer.socket])
+
+    assert heard == [[TEXT], [TEXT]]
+    (journal,) = tmp_path.glob("*.jsonl")
+    lines = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
+    assert [line["text"] for line in lines if line["type"] == "translation"] == [None]
 
 
 async def test_a_page_is_told_what_it_can_ask_for(tmp_path: Path) -> None:

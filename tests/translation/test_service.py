@@ -39,6 +39,7 @@ def wishes(
     task: str | None = None,
     model: str = "small",
     detect: bool = False,
+    takes: bool = True,
 ) -> Configure:
     return Configure(
         "u",
@@ -47,6 +48,7 @@ def wishes(
         task=task,
         model=model,
         target_language=target,
+        takes_translation=takes,
     )
 
 
@@ -64,9 +66,14 @@ def creates(translation: Translation, wishes: Configure) -> bool:
         translation.close()
 
 
-def offering(*pairs: tuple[str, str], **settings: object) -> Translation:
+def offering(*pairs: tuple[str, str], is_recorded: bool = False, **settings: object) -> Translation:
     translators = [UpperTranslator(*pairs)] if pairs else []
-    return Translation(TranslationSettings.model_validate(settings), SegmentRules(), translators)
+    return Translation(
+        TranslationSettings.model_validate(settings),
+        SegmentRules(),
+        translators,
+        is_recorded=is_recorded,
+    )
 
 
 @pytest.mark.parametrize(
@@ -142,12 +149,20 @@ def test_what_cannot_be_had_is_refused_in_words(
         pytest.param(wishes(), True, id="those whom it fits"),
         pytest.param(wishes(language="fr"), False, id="not who speaks it already"),
         pytest.param(wishes(language="tr"), False, id="not who speaks what nobody knows"),
+        pytest.param(wishes(takes=False), False, id="not who cannot show it"),
+        pytest.param(wishes("fr", takes=False), True, id="but who asks"),
     ],
 )
 def test_the_operators_target_is_for_sessions_that_name_none(
     wish: Configure, expected: bool
 ) -> None:
     assert creates(offering(("de", "fr"), target_language="fr"), wish) is expected
+
+
+def test_the_operators_target_is_for_records_too() -> None:
+    recorded = offering(("de", "fr"), target_language="fr", is_recorded=True)
+
+    assert creates(recorded, wishes(takes=False))
 
 
 def test_the_operators_target_must_be_possible() -> None:

@@ -31,9 +31,11 @@ from whisper_streaming.wire.whisper_live_messages import (
 ENDED = SessionEnded(AudioAccount(received=16_000, decoded=16_000, silence=0, gap=0))
 
 
-def opened(**options: object) -> WhisperLiveServerCodec:
+def opened(*, enable_translation: bool | None = True, **options: object) -> WhisperLiveServerCodec:
+    """Of a client that asks for translations, unless None says nothing of it."""
+    wish = {} if enable_translation is None else {"enable_translation": enable_translation}
     codec = WhisperLiveServerCodec()
-    codec.receive(json.dumps({"uid": "u", **options}))
+    codec.receive(json.dumps({"uid": "u", **wish, **options}))
     return codec
 
 
@@ -108,6 +110,22 @@ def test_each_final_translation_is_a_message_that_lists_the_newest() -> None:
         [("line 0", True), ("line 1", True)],
         [("line 1", True), ("line 2", True)],
     ]
+
+
+@pytest.mark.parametrize(
+    ("enable_translation", "summary", "is_shown"),
+    [
+        pytest.param(None, False, False, id="who may know of none"),
+        pytest.param(False, True, False, id="who says no"),
+        pytest.param(None, True, True, id="our clients"),
+    ],
+)
+def test_who_did_not_ask_gets_none_unless_it_can_show_them(
+    enable_translation: bool | None, summary: bool, is_shown: bool
+) -> None:
+    codec = opened(enable_translation=enable_translation, summary=summary)
+
+    assert translations(codec.encode([translated(0)])) == is_shown * [[("Good day.", True)]]
 
 
 def test_only_our_clients_get_what_is_still_open() -> None:

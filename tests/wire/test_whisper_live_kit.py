@@ -90,7 +90,9 @@ def test_configures_without_a_message() -> None:
     (first,), (second,) = (WhisperLiveKitCodec().open() for _ in range(2))
 
     assert isinstance(first, Configure)
-    assert first == Configure(uid=str(uuid.UUID(first.uid)), takes_revision=True)
+    assert first == Configure(
+        uid=str(uuid.UUID(first.uid)), takes_translation=True, takes_revision=True
+    )
     assert first != second
 
 

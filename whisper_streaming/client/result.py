@@ -92,7 +92,8 @@ class TranscriptionResult:
         gaps: Audio that was lost on the server.
         samples_sent: Samples of the source that were sent, at 16 kHz.
         summary: The server's account of them; None from a server that gives none.
-        translations: In order; empty unless a ``target_language`` was asked for.
+        translations: In order; empty unless a ``target_language`` was asked for, by this client or
+            for everybody by the server.
         revision: The transcript of a second look at the whole session; None unless the server
             takes one.
     """

@@ -77,7 +77,7 @@ class Routes:
             fields = parse_qs(query, keep_blank_values=True)
             # Plain text has no place for a translation, nor for a second look.
             wishes = replace(parse_query(query), target_language=None).wishes()
-            wishes = replace(wishes, takes_revision=False)
+            wishes = replace(wishes, takes_translation=False, takes_revision=False)
             return TextStreamCodec(fields.get("format", ["f32"])[-1], rules, wishes=wishes)
         if path.rstrip("/") == ASR_PATH:
             return self._create_asr_codec(query, rules)

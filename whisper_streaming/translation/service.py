@@ -37,6 +37,7 @@ class Translation:
         settings: Which translators, and for whom.
         rules: When a segment is completed.
         translators: In place of those of the settings.
+        is_recorded: Sessions are recorded, so that a translation is kept where no client shows it.
 
     Raises:
         ConfigurationError: If a translator cannot be had, or the default target by none.
@@ -48,8 +49,11 @@ class Translation:
         settings: TranslationSettings,
         rules: SegmentRules,
         translators: Sequence[Translator] | None = None,
+        *,
+        is_recorded: bool = False,
     ) -> None:
         self._settings = settings
+        self._is_recorded = is_recorded
         self._rules = rules
         if translators is None:
             translators = _load(settings)
@@ -86,7 +90,9 @@ class Translation:
 
     def _job(self, wishes: Configure, setup: SessionSetup) -> "_Job | None":
         wished = wishes.target_language
-        target = normal_code(wished or self._settings.target_language or "")
+        is_kept = wishes.takes_translation or self._is_recorded
+        default = self._settings.target_language if is_kept else None
+        target = normal_code(wished or default or "")
         if not target:
             return None
         job = _Job.of(setup, target, by_ear=self._settings.by_ear)
@@ -109,6 +115,7 @@ class Translation:
             timeout_s=self._settings.timeout_s,
             log=context.log,
             was_asked=context.wishes.target_language is not None,
+            is_shown=context.wishes.target_language is not None or context.wishes.takes_translation,
         )
 
     def close(self) -> None:

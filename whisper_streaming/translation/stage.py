@@ -51,6 +51,7 @@ class TranslationStage:
             last words.
         log: Of the session.
         was_asked: The client itself asked, so it is told where nothing needs a translation.
+        is_shown: The client shows translations, so it is told that one is missing.
     """
 
     def __init__(
@@ -61,12 +62,14 @@ class TranslationStage:
         timeout_s: float,
         log: Log,
         was_asked: bool = True,
+        is_shown: bool = True,
     ) -> None:
         self._translator = translator
         self._feed = feed
         self._timeout_s = timeout_s
         self._log = log
         self._was_asked = was_asked
+        self._is_shown = is_shown
         self._waiting: deque[Passage] = deque()
         self._current: Passage | None = None  # is being translated
         self._given_up: list[Passage] = []
@@ -201,7 +204,8 @@ class TranslationStage:
         notice = None
         if not self._count.missing:  # once: what was said is there, and people read that
             self._log.warning("a translation is missing: %s", reason)
-            notice = f"a part is not translated: {reason}"
+            if self._is_shown:
+                notice = f"a part is not translated: {reason}"
         self._count.missing += 1
         self._tell(passage, None, emit, notice)
 

@@ -47,6 +47,7 @@ class Configure:
         hotwords: Words to favour.
         max_connection_time_s: Can only shorten the session.
         target_language: Language that the words are to be translated to, beside the words.
+        takes_translation: The client can show a translation that it did not ask for.
         vad: How speech is found.
         wants_speakers: The client asked who speaks.
         max_speakers: Speakers that can be told apart at the most; can only lower the setting.
@@ -63,6 +64,7 @@ class Configure:
     hotwords: str = ""
     max_connection_time_s: float | None = None
     target_language: str | None = None
+    takes_translation: bool = False
     vad: VadWishes = field(default_factory=VadWishes)
     wants_speakers: bool = False
     max_speakers: int | None = None

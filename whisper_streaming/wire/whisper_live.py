@@ -185,6 +185,7 @@ class WhisperLiveServerCodec:
             hotwords=options.hotwords or "",
             max_connection_time_s=options.max_connection_time,
             target_language=options.wanted_translation,
+            takes_translation=options.takes_translation,
             wants_speakers=options.enable_diarization,
             max_speakers=options.max_speakers,
             takes_revision=options.summary,

@@ -71,6 +71,7 @@ class AsrQuery:
             raise InvalidMessage(f"target_language {target[:_MAX_SHOWN]!r} is no language code")
         detects = self.language == "auto"
         return Configure(
+            takes_translation=True,
             takes_revision=True,
             uid=str(uuid.uuid4()),
             language=None if detects else self.language,

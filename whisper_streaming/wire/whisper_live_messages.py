@@ -80,6 +80,14 @@ class Options(BaseModel):
         return (self.target_language or DEFAULT_TARGET) if self.enable_translation else None
 
     @property
+    def takes_translation(self) -> bool:
+        """Whether a translation can be shown that was not asked for.
+
+        Stock clients say that they want none, and older ones do not know what it is.
+        """
+        return self.summary and "enable_translation" not in self.model_fields_set
+
+    @property
     def wants_detection(self) -> bool:
         """Whether the client asked for language detection: an explicit ``null``, or ``auto``."""
         return "language" in self.model_fields_set and self.language in (None, "auto")

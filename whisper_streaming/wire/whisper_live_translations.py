@@ -22,7 +22,9 @@ class TranslationWriter:
         self._open: str | None = None
 
     def write(self, event: TranslationUpdated | TranslationCommitted) -> list[str]:
-        """The message about ``event``; none if there is nothing to show."""
+        """The message about ``event``; none if there is nothing to show, or nobody to show it."""
+        if not (self._options.enable_translation or self._options.takes_translation):
+            return []
         if isinstance(event, TranslationUpdated):
             return self._update(event)
         was_open, self._open = self._open, None
