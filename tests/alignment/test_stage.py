@@ -25,6 +25,7 @@ from whisper_streaming.core.events import (
     WordsCommitted,
 )
 from whisper_streaming.core.hypothesis import Word, Words, join_words
+from whisper_streaming.errors import SlowConsumer
 from whisper_streaming.live.outbox import Outbox
 
 PATIENCE_S = 30.0
@@ -273,6 +274,20 @@ async def test_what_is_heard_while_words_are_held_is_shown() -> None:
     assert texts(sent) == [" a b c", " a b c d", " a b.", " c d.", " e"]
     assert [w.is_aligned for w in committed(sent)] == [True] * 4
     assert sent[-1] == END
+
+
+async def test_a_client_that_is_too_slow_for_what_is_shown_ends_the_session() -> None:
+    stage, source = AlignmentStage(GatedAligner(), language="en", hold_s=PATIENCE_S), Outbox(None)
+    stage.receive_audio(np.zeros(samples_of(5.0), dtype=np.float32))
+    source.put([WordsCommitted(0, said("a", 1.0))])
+
+    def refuse(events: Sequence[Event]) -> None:
+        raise SlowConsumer("11 messages wait and none is being read")
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with asyncio.timeout(PATIENCE_S):
+            await stage.run(source, refuse)
+    assert caught.value.subgroup(SlowConsumer) is not None
 
 
 async def test_words_that_are_not_held_for_long_are_sent_once() -> None:

@@ -151,14 +151,13 @@ class AlignmentStage:
             case LanguageDetected(language=language):
                 self._language = language
             case WordsCommitted(words=words) if words:
-                timer = asyncio.get_running_loop().call_later(
-                    SHOWN_AFTER_S, self._begin_to_show, event, emit
-                )
-                try:
-                    aligned = await self._align_all(words)
-                finally:
-                    timer.cancel()
-                    self._shown = None
+                async with asyncio.TaskGroup() as tasks:
+                    showing = tasks.create_task(self._begin_to_show(event, emit))
+                    try:
+                        aligned = await self._align_all(words)
+                    finally:
+                        showing.cancel()
+                        self._shown = None
                 return [replace(event, words=aligned), *self._complaints()]
             case PartialUpdated(words=words) if words and words[0].start < self._sent_until:
                 return [replace(event, words=in_order(words, earliest=self._sent_until))]
@@ -167,7 +166,8 @@ class AlignmentStage:
                 self._audio.drop_before(samples_of(max(0.0, end - LEAD_S)))
         return [event]
 
-    def _begin_to_show(self, held: WordsCommitted, emit: Emit) -> None:
+    async def _begin_to_show(self, held: WordsCommitted, emit: Emit) -> None:
+        await asyncio.sleep(SHOWN_AFTER_S)
         self._shown = held
         self._show(emit)
 
