@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.server.peers import WORDS, serving, transcribe
 from whisper_streaming.config import ServerConfig, load_config
 from whisper_streaming.errors import ConfigurationError
-from whisper_streaming.server.cli import build_parser, flags_of, main
+from whisper_streaming.server.cli import announce, build_parser, flags_of, main
 
 
 def config_of(*argv: str) -> ServerConfig:
@@ -117,6 +118,22 @@ def test_whisperx_flags_are_settings() -> None:
     assert config.hub.token is not None
     assert config.hub.token.get_secret_value() == "T"
     assert "T" not in str(config.hub)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+async def test_a_console_on_a_full_disk_keeps_no_server_from_serving(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving() as server:
+        with Path("/dev/full").open("w") as stdout:
+            monkeypatch.setattr(sys, "stdout", stdout)
+            announce(server)
+        assert await transcribe(server) == " ".join(WORDS)
+
+    assert (
+        "the lines for the console are lost: standard output cannot be written: "
+        "No space left on device" in caplog.messages
+    )
 
 
 def test_without_whisperx_its_backend_ends_before_the_port_opens(

@@ -1,6 +1,7 @@
 """The command that starts the server: ``python run_websocket_server.py``."""
 
 import argparse
+import logging
 import os
 import sys
 import textwrap
@@ -8,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, get_args
 
-from whisper_streaming.cli_flags import FlagParser, program_name
+from whisper_streaming.cli_flags import FlagParser, print_text, program_name, stop_printing
 from whisper_streaming.config import ServerConfig, load_config, read_assignments
 from whisper_streaming.core.policy import PolicyKind
-from whisper_streaming.errors import ConfigurationError, WhisperStreamingError
+from whisper_streaming.errors import ConfigurationError, OutputError, WhisperStreamingError
 from whisper_streaming.machine import allow_many_files
 from whisper_streaming.server.listen import EVERY_ADDRESS, network_addresses
 from whisper_streaming.server.logs import setup_logging
@@ -51,6 +52,9 @@ Exit status: 0 stopped in order, 1 it cannot run, 2 wrong settings.
 """
 
 
+logger = logging.getLogger("whisper_streaming.server")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the server until SIGTERM or Ctrl-C; returns the exit status."""
     parser = build_parser()
@@ -62,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _check_whisperx(arguments, config)
         setup_logging(config.log_level)
         allow_many_files()
-        WhisperStreamingServer(config).run(on_started=_announce)
+        WhisperStreamingServer(config).run(on_started=announce)
     except WhisperStreamingError as error:
         sys.stderr.write(f"{parser.prog}: error: {error}\n")
         return error.exit_status
@@ -383,7 +387,8 @@ def _check_whisperx(arguments: argparse.Namespace, config: ServerConfig) -> None
             raise ConfigurationError(f"{flag} belongs to --backend whisperx; leave it out")
 
 
-def _announce(server: WhisperStreamingServer) -> None:
+def announce(server: WhisperStreamingServer) -> None:
+    """Print where the server listens and what it has; where that fails, it serves all the same."""
     info = server.backend.info
     host = _bracketed(server.config.host or "0.0.0.0")
     models = ", ".join(model.name for model in info.models)
@@ -395,8 +400,12 @@ def _announce(server: WhisperStreamingServer) -> None:
         *describe_pace(server),
         *(_framed(model.notice) for model in info.models if model.notice is not None),
     ]
-    sys.stdout.write("\n".join(lines) + "\n")
-    sys.stdout.flush()
+    try:
+        print_text("\n".join(lines) + "\n")
+    except (BrokenPipeError, OutputError) as error:
+        # A full disk, or nobody at the pipe, must not keep a server from starting again.
+        stop_printing()
+        logger.warning("the lines for the console are lost: %s", error)
 
 
 def _describe_page(server: WhisperStreamingServer) -> Iterator[str]:
