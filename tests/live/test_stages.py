@@ -1,6 +1,9 @@
 """A session's events on their way through stages, in virtual time."""
 
 import asyncio
+import logging
+import threading
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,9 +16,21 @@ from tests.live.virtual_time import in_virtual_time
 from whisper_streaming.backends.scripted import spoken
 from whisper_streaming.config import LimitSettings
 from whisper_streaming.core.audio import FloatArray
-from whisper_streaming.core.events import Event, PartialUpdated, SessionEnded, WordsCommitted
+from whisper_streaming.core.events import (
+    Event,
+    PartialUpdated,
+    SessionEnded,
+    TranscriptRevised,
+    UtteranceEnded,
+    WordsCommitted,
+)
+from whisper_streaming.core.hypothesis import Word
+from whisper_streaming.live.delivery import Delivery
 from whisper_streaming.live.input_end import Ending, Outcome
+from whisper_streaming.live.session_log import SessionLogger
+from whisper_streaming.live.session_stats import SessionStats
 from whisper_streaming.live.stages import Emit, EventSource
+from whisper_streaming.wire.whisper_live import WhisperLiveServerCodec
 
 
 class Marking:
@@ -112,3 +127,32 @@ async def test_a_fault_of_our_own_in_a_stage_is_no_silence() -> None:
     bench.socket.put(b"END_OF_AUDIO")
     with pytest.RaisesGroup(RuntimeError, flatten_subgroups=True):
         await bench.live.run()
+
+
+async def test_a_second_look_is_written_beside_the_loop() -> None:
+    """That of hours is a second of work, which other sessions would wait for."""
+    threads: list[int] = []
+
+    class Watched(WhisperLiveServerCodec):
+        def encode(self, events: Sequence[Event], lag_s: float = 0.0) -> list[str]:
+            threads.append(threading.get_ident())
+            return super().encode(events, lag_s)
+
+    codec, socket, words = Watched(), MemorySocket(), (Word(" again.", 0.0, 0.5),)
+    codec.receive('{"uid": "u", "summary": true}')
+    log = SessionLogger(logging.getLogger("whisper_streaming.session"), "1")
+    delivery = Delivery(
+        socket, codec, max_pending=10, send_timeout_s=None, stats=SessionStats(),
+        lag=lambda: 0.0, log=log,
+    )  # fmt: skip
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(delivery.run())
+        delivery.put([WordsCommitted(1, words), UtteranceEnded(1, 0.5)])
+        while not socket.sent:
+            await asyncio.sleep(0)
+        delivery.put([TranscriptRevised((words,), "en")])
+        delivery.close()
+
+    assert ["revision" in message for message in socket.sent] == [False, True]
+    here = threading.get_ident()
+    assert [thread == here for thread in threads] == [True, False]

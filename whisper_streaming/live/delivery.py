@@ -8,7 +8,7 @@ from typing import Generic
 from websockets.exceptions import ConnectionClosed
 
 from whisper_streaming.core.audio import FloatArray
-from whisper_streaming.core.events import Event
+from whisper_streaming.core.events import Event, TranscriptRevised
 from whisper_streaming.errors import SlowConsumer
 from whisper_streaming.live.connection import Connection, Message, SessionCodec, send
 from whisper_streaming.live.observers import SessionObserver
@@ -145,10 +145,17 @@ class Delivery(Generic[Message]):
     async def _send(self, events: Sequence[Event]) -> None:
         try:
             async with asyncio.timeout(None) as self._sending:
-                for message in self._codec.encode(events, self._lag()):
+                for message in await self._encode(events):
                     self._log.debug("> %s", message)
                     await send(self._socket, message, self._send_timeout_s)
         except TimeoutError:
             pass  # the peer was lost meanwhile
         finally:
             self._sending = None
+
+    async def _encode(self, events: Sequence[Event]) -> Sequence[Message]:
+        """The messages of ``events``. Nothing else is asked of the codec meanwhile."""
+        if not any(isinstance(event, TranscriptRevised) for event in events):
+            return self._codec.encode(events, self._lag())
+        # The whole session anew: after hours a second of work, that others would wait for.
+        return await asyncio.to_thread(self._codec.encode, events, self._lag())
