@@ -145,6 +145,16 @@ def test_variables_of_others_are_left_alone(variable: str, value: str) -> None:
     assert load_config(environ={variable: value}) == ServerConfig()
 
 
+def test_a_value_for_a_group_is_not_repeated() -> None:
+    """It may be a secret that was meant for one of its settings."""
+    with pytest.raises(ConfigurationError) as caught:
+        load_config(environ={"WHISPER_STREAMING__HUB": "hf_1234"}, flags={"hub.token": "hf_5678"})
+
+    assert str(caught.value) == (
+        "hub is a group of settings: give a value to one of them, such as hub.token"
+    )
+
+
 def test_a_group_is_no_value() -> None:
     with pytest.raises(ConfigurationError, match="limits: Input should be"):
         load_config(environ={"WHISPER_STREAMING__LIMITS": "3"})

@@ -120,7 +120,10 @@ def _merge(tree: dict[str, object], newer: Mapping[str, object]) -> None:
         older = tree.get(name)
         if isinstance(value, Mapping):
             if name in tree and not isinstance(older, dict):
-                raise ConfigurationError(f"{name} is a group of settings, not {older!r}")
+                one = f"{name}.{next(iter(value))}"
+                raise ConfigurationError(
+                    f"{name} is a group of settings: give a value to one of them, such as {one}"
+                )
             branch = older if isinstance(older, dict) else {}
             _merge(branch, value)
             tree[name] = branch
