@@ -1,12 +1,13 @@
 """Shared by all tests: markers, and what happens to tests that cannot run here."""
 
 import fcntl
+import logging
 import os
 import re
 import shutil
 import signal
 import sysconfig
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +17,9 @@ import pytest
 
 # Set by continuous integration, where a test that is skipped protects nothing.
 NO_SKIPS = os.environ.get("WHISPER_STREAMING_NO_SKIPS", "") not in ("", "0")
+
+# See whisper_streaming.server.logs.
+_LOGGERS_OF_PROGRAMS = ("whisper_streaming", "whisper_streaming.websocket", "asyncio")
 
 # What several processes divide among themselves is a module, with what it shares, such as a
 # server. Some modules share more: these listen to the same recordings, which are decoded once,
@@ -128,6 +132,17 @@ def pytest_runtest_protocol(
         if not (_is_alone(item) and nextitem is not None and _is_alone(nextitem)):
             del item.config.stash[_ROOM]
             held.close()
+
+
+@pytest.fixture(autouse=True)
+def _restore_logging() -> Iterator[None]:
+    """Let what a program sets up that runs in this process not hold for the tests after it."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS_OF_PROGRAMS]
+    before = [(logger.level, [*logger.filters]) for logger in loggers]
+    yield
+    for logger, (level, filters) in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+        logger.filters[:] = filters
 
 
 def _is_alone(item: pytest.Item) -> bool:

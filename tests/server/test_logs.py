@@ -1,7 +1,6 @@
 """What the server's command logs."""
 
 import logging
-from collections.abc import Iterator
 
 import pytest
 
@@ -11,17 +10,6 @@ from whisper_streaming.server.logs import NoFileLeft, setup_logging
 PACKAGE = logging.getLogger("whisper_streaming")
 WEBSOCKET = logging.getLogger("whisper_streaming.websocket")
 ASYNCIO = logging.getLogger("asyncio")
-
-
-@pytest.fixture(autouse=True)
-def _restore_loggers() -> Iterator[None]:
-    levels = PACKAGE.level, WEBSOCKET.level
-    filters = [*ASYNCIO.filters]
-    ASYNCIO.filters.clear()  # a command that ran before in this process has set up its logging
-    yield
-    ASYNCIO.filters[:] = filters
-    PACKAGE.setLevel(levels[0])
-    WEBSOCKET.setLevel(levels[1])
 
 
 def test_the_level_is_that_of_this_package() -> None:
