@@ -67,7 +67,7 @@ def _started(process: HookProcess) -> Iterator[HookProcess]:
 def test_it_answers_and_goes_on_after_what_fails(
     process: HookProcess, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "whisper_streaming.text_hook")
     for text, reason in [
         ("raise", "failed: KeyError in hooks_that_end.py, line 7"),
         ("none", "gave NoneType in the place of text"),
