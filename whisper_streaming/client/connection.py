@@ -23,6 +23,7 @@ IO_TIMEOUT_S: Final = 60.0
 
 # After a failed send the server's last message may still be on its way to the reader.
 _LAST_MESSAGE_TIMEOUT_S: Final = 5.0
+_PIECE_S: Final = 0.5
 
 logger = logging.getLogger("whisper_streaming.client")
 
@@ -191,7 +192,9 @@ class Connection:
                 if remaining_s is not None and remaining_s <= 0:
                     self._session.receive_timeout()
                 else:
-                    self._changed.wait(remaining_s)
+                    # In pieces: Ctrl-C does not end a wait on Windows, nor where the system gives the
+                    # signal to another thread.
+                    self._changed.wait(min(remaining_s or _PIECE_S, _PIECE_S))
 
     def _read(self, socket: websocket.WebSocket) -> None:
         try:
