@@ -192,8 +192,8 @@ class Connection:
                 if remaining_s is not None and remaining_s <= 0:
                     self._session.receive_timeout()
                 else:
-                    # In pieces: Ctrl-C does not end a wait on Windows, nor where the system gives the
-                    # signal to another thread.
+                    # In pieces: Ctrl-C does not end a wait on Windows, nor where the system gives
+                    # the signal to another thread.
                     self._changed.wait(min(remaining_s or _PIECE_S, _PIECE_S))
 
     def _read(self, socket: websocket.WebSocket) -> None:
